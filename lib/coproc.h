@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef COPROC_H
+#define COPROC_H
+
+/*
+ * libcoproc: keep an expensive program running and query it, one request one
+ * reply, from inside a libevent program.
+ *
+ *	coproc_options_init(&options);
+ *	options.argv = argv;
+ *	coproc_new(&options, base, &ops, my_ctx, &engine);
+ *	coproc_start(engine);
+ *	coproc_submit(engine, &my->request, "query", 5, my_done, my);
+ *	event_base_dispatch(base);
+ *
+ * The engine is single-threaded: all calls come from the thread that runs the
+ * event base. It never logs above debug level and never exits; it reports
+ * through struct coproc_ops. SIGPIPE must be ignored by the program.
+ *
+ * Times are milliseconds, sizes bytes; a time limit of 0 means none.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+struct event_base;
+struct coproc;
+
+/* How a request ends, and why one is refused. */
+enum coproc_code {
+	COPROC_OK,
+	COPROC_TIMEOUT,	       /* no reply in time */
+	COPROC_CRASHED,	       /* the process ended while it had the request */
+	COPROC_OVERLOADED,     /* the queue is full */
+	COPROC_UNAVAILABLE,    /* no process: it failed, or was not ready in time */
+	COPROC_TOO_LONG,       /* the request is over max_request */
+	COPROC_REPLY_TOO_LONG, /* the reply is over max_reply */
+	COPROC_DESYNC,	       /* the reply stream can no longer be trusted */
+	COPROC_BAD_REQUEST,    /* bytes that must not reach the process */
+	COPROC_DENIED,	       /* not allowed to ask */
+	COPROC_STOPPING,       /* the engine is stopping */
+};
+
+/* The code's name in the protocol: "ok", "timeout", "reply-too-long" ... */
+const char *coproc_code_name(enum coproc_code code);
+
+/* One ending. Everything is borrowed for the duration of the callback. */
+struct coproc_reply {
+	enum coproc_code code;
+	const char *bytes; /* the reply as the framing found it, or the text of the error */
+	size_t len;
+};
+
+/*
+ * Called exactly once for each accepted request that is not cancelled. The
+ * request is the caller's again; from here it may be freed, others may be
+ * submitted and cancelled. Never called from within coproc_submit().
+ */
+typedef void (*coproc_done_fn)(void *ctx, const struct coproc_reply *reply);
+
+/*
+ * A request. The caller owns the memory (usually inside a struct of its own)
+ * and leaves it alone from coproc_submit() until the callback or
+ * coproc_cancel(). All members are the engine's.
+ */
+struct coproc_request {
+	TAILQ_ENTRY(coproc_request) live;    /* coproc.live */
+	TAILQ_ENTRY(coproc_request) waiting; /* coproc.waiting, while worker is NULL */
+	struct worker *worker;		     /* borrowed; who has it, NULL while it waits */
+	const char *bytes;		     /* borrowed */
+	size_t len;
+	coproc_done_fn done;
+	void *ctx;
+	uint64_t seq; /* place in the order of arrival */
+	int64_t arrival_ms;
+	uint32_t flight; /* its place with the worker */
+	uint16_t resent; /* times it was sent again after a crash */
+	bool suspicious; /* of a kind that often draws two replies or none */
+	bool alone;	 /* it was with a process that crashed: nothing else beside it */
+};
+
+enum coproc_bytes {
+	COPROC_BYTES_TEXT, /* all but NUL */
+	COPROC_BYTES_UTF8, /* valid UTF-8 without NUL */
+	COPROC_BYTES_ANY,
+};
+
+/*
+ * What to run and how. Plain data, filled with the defaults by
+ * coproc_options_init(); coproc_new() and coproc_replace() copy what they need,
+ * so that it may be freed after the call.
+ */
+struct coproc_options {
+	/* The program. */
+	char *const *argv;	  /* NULL-terminated; argv[0] is looked up in PATH */
+	char *const *env;	  /* "NAME=VALUE", NULL-terminated; added to the environment */
+	bool clear_env;		  /* start from an empty environment */
+	const char *directory;	  /* working directory, NULL: the daemon's */
+	const char *user;	  /* run as this user (needs root), NULL: as we are */
+	bool line_buffered;	  /* make C stdio flush each line, as stdbuf -oL does */
+	bool pty;		  /* stdout is a raw pseudo-terminal */
+
+	/* Requests and replies. */
+	const char *reply;	  /* framing: "line" */
+	const char *prefix;	  /* bytes before each request */
+	size_t prefix_len;
+	const char *suffix;	  /* bytes after each request; default LF */
+	size_t suffix_len;
+	enum coproc_bytes request_bytes;
+	size_t max_request;
+	size_t max_reply;
+	unsigned window;	  /* requests with one process at a time, 1 to 4096 */
+	unsigned retries;	  /* times to try again what was with a crashed process */
+	int64_t settle_ms;	  /* quiet time after a suspicious request, at window 1 */
+	size_t settle_over;	  /* requests longer than this are suspicious */
+	unsigned queue;		  /* waiting requests at most */
+	size_t queue_bytes;	  /* their bytes at most */
+
+	/* Time limits, milliseconds. */
+	int64_t request_timeout_ms; /* from arrival to ending */
+	int64_t hang_timeout_ms;    /* the process is replaced when it holds a request this long */
+	int64_t start_timeout_ms;   /* from exec to ready */
+	int64_t stop_timeout_ms;    /* from closing stdin to SIGTERM, again to SIGKILL */
+	int64_t drain_timeout_ms;   /* for what is pending at stop or replacement */
+
+	/* Restart after failure. */
+	int64_t restart_delay_ms;
+	int64_t restart_delay_max_ms;
+	int64_t restart_stable_ms;  /* ready for this long: failures count from 0 again */
+	unsigned restart_limit;	    /* failures in a row, then COPROC_EV_FAILED; 0: no limit */
+};
+
+/* Fill in every default. */
+void coproc_options_init(struct coproc_options *options);
+
+/* What happened to the processes, for the owner's log and supervision. */
+enum coproc_event_kind {
+	COPROC_EV_STARTED,	  /* exec succeeded */
+	COPROC_EV_READY,	  /* takes requests */
+	COPROC_EV_START_FAILED,	  /* no fork, no exec, or not ready in time */
+	COPROC_EV_EXITED,	  /* ended without having been asked to */
+	COPROC_EV_DESYNC,	  /* its output cannot be trusted: being replaced */
+	COPROC_EV_HUNG,		  /* held a request over hang_timeout: being replaced */
+	COPROC_EV_RESTARTING,	  /* the next start comes in a while */
+	COPROC_EV_FAILED,	  /* given up after restart_limit failures */
+	COPROC_EV_REPLACED,	  /* coproc_replace() has succeeded */
+	COPROC_EV_REPLACE_FAILED, /* coproc_replace() was rolled back; the old one stays */
+	COPROC_EV_STOPPED,	  /* ended as asked */
+	COPROC_EV_LATE,		  /* a late reply came to its tombstone and was dropped */
+	COPROC_EV_POISON,	  /* a request crashed the process at each try */
+	COPROC_EV_STDERR,	  /* one line of the process's stderr */
+};
+
+struct coproc_event {
+	enum coproc_event_kind kind;
+	int level;	  /* how much it matters: LOG_ERR .. LOG_DEBUG of syslog.h */
+	const char *text; /* one printable line that names the process; borrowed */
+	pid_t pid;	  /* 0 if there is none */
+};
+
+/* Upcalls; each may be NULL. They may call every function but coproc_free(). */
+struct coproc_ops {
+	/* A process's life took a turn. */
+	void (*on_event)(void *ctx, const struct coproc_event *event);
+	/* The queue has room again after a COPROC_OVERLOADED. */
+	void (*on_room)(void *ctx);
+	/* After coproc_stop(): no request is pending and no process left. */
+	void (*on_stopped)(void *ctx);
+};
+
+/* Counters since coproc_new(), and the present state. */
+struct coproc_stats {
+	uint64_t accepted, answered, timeouts, crashed, desyncs, refused, cancelled, other_errors;
+	uint64_t late;	/* replies that came to a tombstone */
+	uint64_t starts, failures, replacements;
+	unsigned waiting, in_flight, workers, ready;
+	size_t waiting_bytes;
+	bool failed, stopping;
+	int64_t ready_since_ms; /* of the oldest ready process, -1 if none */
+	pid_t pid;		/* of that process, 0 if none */
+};
+
+/*
+ * Make an engine. Nothing is started.
+ *
+ * @options  copied
+ * @base     borrowed; must outlive the engine
+ * @ops      borrowed; must outlive the engine
+ * @out      set on success; free with coproc_free()
+ * @error    of @error_size bytes; on failure set to a line that names what is wrong
+ *
+ * Returns 0, -EINVAL for a bad option, -ENOMEM.
+ */
+int coproc_new(const struct coproc_options *options, struct event_base *base,
+	       const struct coproc_ops *ops, void *ctx, struct coproc **out, char *error,
+	       size_t error_size) __attribute__((warn_unused_result));
+
+/*
+ * Free the engine. Processes still there are killed (SIGKILL to the group) and
+ * reaped; requests still pending end in COPROC_STOPPING before this returns.
+ * Accepts NULL. Must not be called from an upcall.
+ */
+void coproc_free(struct coproc *engine);
+
+/*
+ * Start the program.
+ *
+ * Returns 0 once exec has succeeded, or -errno from fork or exec (-ENOENT: no
+ * such program); the engine then goes on trying as after any failure, unless
+ * it is stopped. Reported by COPROC_EV_STARTED or COPROC_EV_START_FAILED too.
+ */
+int coproc_start(struct coproc *engine);
+
+/*
+ * Hand a request in.
+ *
+ * @request  the caller's memory, see struct coproc_request
+ * @bytes    borrowed until the request ends; without the suffix
+ * @done     called once at its end with @ctx, never before this returns
+ *
+ * Returns COPROC_OK if accepted. Otherwise the reason, the request is untouched
+ * and @done is never called: COPROC_TOO_LONG, COPROC_BAD_REQUEST (see
+ * coproc_refusal()), COPROC_OVERLOADED, COPROC_UNAVAILABLE (the process has
+ * failed for good), COPROC_STOPPING.
+ */
+enum coproc_code coproc_submit(struct coproc *engine, struct coproc_request *request,
+			       const char *bytes, size_t len, coproc_done_fn done, void *ctx)
+    __attribute__((warn_unused_result));
+
+/*
+ * Whether coproc_submit() would find room in the queue for @len more bytes.
+ * After false, on_room is called when it has become true.
+ */
+bool coproc_has_room(struct coproc *engine, size_t len);
+
+/*
+ * The sentence for a code that coproc_submit() returned, with the numbers that
+ * matter and "retry after N ms" where waiting makes sense. Borrowed until the
+ * next call.
+ */
+const char *coproc_refusal(struct coproc *engine, enum coproc_code code);
+
+/*
+ * Take a pending request back: its callback is not called and its memory is
+ * the caller's again. If it waited it is gone; if it is with the process, its
+ * place there stays and swallows the reply.
+ */
+void coproc_cancel(struct coproc *engine, struct coproc_request *request);
+
+/*
+ * Start the program anew, with @options if not NULL, beside the present
+ * process; when the new one is ready it takes over and the old one is drained.
+ * If the new one fails the old one and the old options stay. Revives a failed
+ * engine. Limits that concern no process (time-outs, queue) hold at once.
+ *
+ * Returns 0 if begun (the outcome is reported as an event), -EINVAL with
+ * @error set, -ENOMEM, -EBUSY while stopping.
+ */
+int coproc_replace(struct coproc *engine, const struct coproc_options *options, char *error,
+		   size_t error_size) __attribute__((warn_unused_result));
+
+/*
+ * Accept nothing more, let what is pending end within drain_timeout, then stop
+ * the processes (stdin closed, SIGTERM, SIGKILL, to the process group) and
+ * call on_stopped. A second call gives up on what is pending at once and kills.
+ */
+void coproc_stop(struct coproc *engine);
+
+/* Fill in @out. */
+void coproc_get_stats(struct coproc *engine, struct coproc_stats *out);
+
+#endif
