@@ -77,9 +77,7 @@ struct coproc_request {
 	uint64_t seq; /* place in the order of arrival */
 	int64_t arrival_ms;
 	uint32_t flight; /* its place with the worker */
-	uint16_t resent; /* times it was sent again after a crash */
-	bool suspicious; /* of a kind that often draws two replies or none */
-	bool alone;	 /* it was with a process that crashed: nothing else beside it */
+	unsigned resent; /* times it was sent again after a crash */
 };
 
 enum coproc_bytes {
@@ -131,6 +129,8 @@ struct coproc_options {
 	int64_t restart_delay_max_ms;
 	int64_t restart_stable_ms;  /* ready for this long: failures count from 0 again */
 	unsigned restart_limit;	    /* failures in a row, then COPROC_EV_FAILED; 0: no limit */
+
+	unsigned stderr_rate; /* lines of stderr reported per second, bursts of ten times that */
 };
 
 /* Fill in every default. */
@@ -171,6 +171,36 @@ struct coproc_ops {
 	void (*on_stopped)(void *ctx);
 };
 
+/* A started process, as the platform hands it over. All descriptors are close-on-exec. */
+struct coproc_child {
+	pid_t pid;
+	int exited; /* becomes readable when the process has ended (a pidfd) */
+	int in;	    /* writes to its stdin; non-blocking, as the next two */
+	int out;    /* reads its stdout */
+	int err;    /* reads its stderr */
+};
+
+/*
+ * Where time and processes come from. The default is the real thing; a
+ * simulation puts its own in place to run the engine under a virtual clock with
+ * a scripted process. All members are required.
+ */
+struct coproc_platform {
+	int64_t (*now_ms)(void *ctx); /* monotonic */
+	/*
+	 * Start a program. Returns 0 with *child set, its descriptors the
+	 * engine's, or -errno with *step set to what failed ("exec").
+	 */
+	int (*spawn)(void *ctx, const struct coproc_options *options, struct coproc_child *child,
+		     const char **step);
+	/* Send @sig to the whole process group of @child. */
+	void (*kill)(void *ctx, const struct coproc_child *child, int sig);
+	/* Returns true with *status as waitpid() sets it once the process has been reaped. */
+	bool (*reap)(void *ctx, const struct coproc_child *child, int *status);
+	uint32_t (*random)(void *ctx);
+	void *ctx;
+};
+
 /* Counters since coproc_new(), and the present state. */
 struct coproc_stats {
 	uint64_t accepted, answered, timeouts, crashed, desyncs, refused, cancelled, other_errors;
@@ -197,6 +227,19 @@ struct coproc_stats {
 int coproc_new(const struct coproc_options *options, struct event_base *base,
 	       const struct coproc_ops *ops, void *ctx, struct coproc **out, char *error,
 	       size_t error_size) __attribute__((warn_unused_result));
+
+/*
+ * Take time and processes from @platform (copied) instead of the real ones.
+ * Must be called before coproc_start(). With a virtual clock the owner calls
+ * coproc_tick() after moving it.
+ */
+void coproc_set_platform(struct coproc *engine, const struct coproc_platform *platform);
+
+/* Do what is due by the platform's clock; the engine's own timer calls it too. */
+void coproc_tick(struct coproc *engine);
+
+/* When something will be due, by the platform's clock; INT64_MAX for never. */
+int64_t coproc_next_deadline_ms(const struct coproc *engine);
 
 /*
  * Free the engine. Processes still there are killed (SIGKILL to the group) and

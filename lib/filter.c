@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+#include "filter.h"
+
+#include <string.h>
+#include <utf8proc.h>
+
+/* Whether every byte is printable ASCII or TAB; the usual case, without a branch per byte. */
+static bool is_plain(const char *bytes, size_t len)
+{
+	unsigned odd = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)bytes[i];
+
+		odd |= (unsigned)(c < 0x20 && c != '\t') | (unsigned)(c >= 0x7f);
+	}
+	return !odd;
+}
+
+static bool has_control(const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)bytes[i];
+
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
+			return true;
+	}
+	return false;
+}
+
+static bool is_utf8(const char *bytes, size_t len)
+{
+	const utf8proc_uint8_t *p = (const utf8proc_uint8_t *)bytes, *end = p + len;
+
+	while (p < end) {
+		utf8proc_int32_t cp;
+		utf8proc_ssize_t n = utf8proc_iterate(p, end - p, &cp);
+
+		if (n <= 0)
+			return false;
+		p += n;
+	}
+	return true;
+}
+
+enum filter_verdict filter_check(const struct coproc_options *options, const char *bytes,
+				 size_t len)
+{
+	if (len > options->max_request)
+		return FILTER_TOO_LONG;
+	if (options->request_bytes != COPROC_BYTES_ANY && memchr(bytes, '\0', len))
+		return FILTER_NUL;
+	if (options->request_bytes == COPROC_BYTES_UTF8 && !is_utf8(bytes, len))
+		return FILTER_UTF8;
+	if (options->suffix_len && memmem(bytes, len, options->suffix, options->suffix_len))
+		return FILTER_SUFFIX;
+	return FILTER_OK;
+}
+
+bool filter_is_suspicious(const char *bytes, size_t len, size_t over)
+{
+	if (len > over)
+		return true;
+	return !is_plain(bytes, len) && (has_control(bytes, len) || !is_utf8(bytes, len));
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef COPROC_FLIGHTS_H
+#define COPROC_FLIGHTS_H
+
+/*
+ * What is with one process, in the order in which it was sent, and the bytes
+ * that came back. It knows no requests, only tags that return with the reply
+ * of the same place; a place whose tag was forgotten is a tombstone and
+ * swallows its reply. It reads no descriptor and knows no time.
+ *
+ * The invariant: a reply is handed on only if every byte before it was
+ * accounted for and no byte stood behind the last place when it was released.
+ * So replies are first parsed as far as the bytes go, and then released.
+ */
+
+#include "buf.h"
+#include "coproc.h"
+#include "framing.h"
+
+/* Upcalls about what was sent. They may call flights_forget(), nothing else of these. */
+struct flight_sink {
+	/* The reply of the place that @tag was sent to; @bytes borrowed. */
+	void (*on_reply)(void *ctx, void *tag, const char *bytes, size_t len);
+	/* There will be no reply, for the reason @code; @why is one printable line. */
+	void (*on_lost)(void *ctx, void *tag, enum coproc_code code, const char *why);
+	/* A tombstone has swallowed a reply. */
+	void (*on_late)(void *ctx);
+	void *ctx;
+};
+
+struct flight {
+	void *tag;	 /* borrowed; NULL for a tombstone */
+	size_t off, len; /* its reply in flights.bytes, once parsed */
+	bool suspicious;
+};
+
+struct flights {
+	struct flight *ring; /* owned */
+	uint32_t mask;
+	uint32_t head, parsed, tail; /* [head, parsed) have their reply, [parsed, tail) wait */
+	struct buf bytes;	     /* received, from the reply of ring[head] on */
+	size_t parsed_bytes;	     /* of it, the replies of [head, parsed) */
+	struct framing framing;
+};
+
+enum flights_verdict {
+	FLIGHTS_PARTIAL,  /* no reply is complete */
+	FLIGHTS_READY,	  /* at least one is: flights_release() */
+	FLIGHTS_SURPLUS,  /* bytes that no request asked for: flights_surplus() */
+	FLIGHTS_TOO_LONG, /* the reply of ring[parsed] is over max_reply */
+};
+
+/*
+ * Make room for @window places.
+ *
+ * @spec  borrowed
+ *
+ * Returns 0 or -ENOMEM.
+ */
+int flights_init(struct flights *f, unsigned window, const struct framing_spec *spec,
+		 size_t max_reply) WARN_UNUSED;
+
+/* Free the memory; tags still in it are dropped without an upcall. Accepts zeroed memory. */
+void flights_finish(struct flights *f);
+
+/* Places taken, tombstones included. */
+static inline unsigned flights_count(const struct flights *f)
+{
+	return f->tail - f->head;
+}
+
+static inline bool flights_has_reply(const struct flights *f)
+{
+	return f->head != f->parsed;
+}
+
+/* Take the next place for @tag; there must be one (asserted). Returns it. */
+uint32_t flights_push(struct flights *f, void *tag, bool suspicious);
+
+/* Make the place a tombstone; it must be taken (asserted). */
+void flights_forget(struct flights *f, uint32_t place);
+
+/* Whether the oldest place was pushed as suspicious; there must be one. */
+bool flights_is_suspicious(const struct flights *f);
+
+/* Look at flights.bytes, to which the caller has added. */
+enum flights_verdict flights_parse(struct flights *f);
+
+/* After FLIGHTS_SURPLUS: the bytes nobody asked for, *@len of them. */
+static inline const char *flights_surplus(const struct flights *f, size_t *len)
+{
+	*len = f->bytes.len - f->parsed_bytes;
+	return buf_bytes(&f->bytes) + f->parsed_bytes;
+}
+
+/* Hand the parsed replies on, the oldest first. */
+void flights_release(struct flights *f, const struct flight_sink *sink);
+
+/* End every place, the oldest with @first and the others with @others; drop all bytes. */
+void flights_lose(struct flights *f, const struct flight_sink *sink, enum coproc_code first,
+		  enum coproc_code others, const char *why);
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef COPROC_POOL_H
+#define COPROC_POOL_H
+
+/*
+ * The set of workers that stand behind one queue: starts them, starts them
+ * again after failures, puts new ones in the place of old ones, and stops
+ * them. It knows no requests.
+ *
+ * Normally there is one worker. While a replacement is on its way there are
+ * two, the newcomer not yet in service; and for a while ones that drain or stop.
+ */
+
+#include "restart.h"
+#include "worker.h"
+
+TAILQ_HEAD(worker_list, worker);
+
+/* Upcalls to the engine. */
+struct pool_ops {
+	/* Something changed: room, a deadline, a worker that can be swept. */
+	void (*on_change)(void *ctx);
+	/* Given up after restart_limit failures. */
+	void (*on_failed)(void *ctx);
+	void (*on_event)(void *ctx, const struct coproc_event *event);
+	void *ctx;
+};
+
+struct pool {
+	const struct pool_ops *ops;	 /* borrowed */
+	struct worker_env env;
+	struct worker_ops worker_ops;
+	struct settings *settings;	 /* one reference; what new workers are started with */
+	struct settings *next_settings;	 /* of the replacement under way, NULL if none */
+	struct worker *next;		 /* the newcomer, in workers too; NULL if none */
+	struct worker_list workers;	 /* owned; linked by worker.link, oldest first */
+	unsigned last_id;
+	struct restart restart;
+	int64_t restart_at_ms;		 /* CLOCK_NEVER if none is due */
+	bool failed;
+	bool stopping;
+	uint64_t starts, failures, replacements;
+};
+
+/*
+ * @base, @platform, @sink, @ops  borrowed; must outlive the pool
+ * @settings  one reference is taken
+ */
+void pool_init(struct pool *p, struct event_base *base, const struct coproc_platform *platform,
+	       const struct flight_sink *sink, const struct pool_ops *ops,
+	       struct settings *settings);
+
+/* Kill, reap and free all. */
+void pool_finish(struct pool *p);
+
+/* Start a worker. Returns 0, or -errno; a failure is counted and tried again later. */
+int pool_start(struct pool *p);
+
+/* Start one beside the present one with @settings (a reference is taken), see coproc_replace(). */
+void pool_replace(struct pool *p, struct settings *settings);
+
+/*
+ * The worker with the most room, NULL if none has any.
+ *
+ * @idle  only one that has nothing in flight
+ */
+struct worker *pool_pick(struct pool *p, bool idle);
+
+/* Write what was sent in this turn of the loop and free the workers that are gone. */
+void pool_flush(struct pool *p);
+
+/* Start no more and stop all workers; when pool_is_empty() they are gone. */
+void pool_stop(struct pool *p);
+
+/* The same with SIGKILL. */
+void pool_kill(struct pool *p);
+
+void pool_tick(struct pool *p, int64_t now_ms);
+int64_t pool_deadline_ms(const struct pool *p);
+
+static inline bool pool_is_empty(const struct pool *p)
+{
+	return TAILQ_EMPTY(&p->workers);
+}
+
+/* The oldest ready worker in service, NULL if none. */
+struct worker *pool_ready(const struct pool *p);
+
+#endif

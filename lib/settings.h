@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef COPROC_SETTINGS_H
+#define COPROC_SETTINGS_H
+
+/*
+ * A checked, immutable and counted copy of struct coproc_options. A process
+ * keeps the settings it was started with, also while a new one with others is
+ * taking over.
+ */
+
+#include "coproc.h"
+#include "framing.h"
+#include "macros.h"
+#include "restart.h"
+
+struct settings {
+	unsigned refs;
+	struct coproc_options o; /* what it points to is owned */
+	struct framing_spec framing;
+	struct restart_policy restart;
+	bool proof; /* the framing proves the position */
+};
+
+/*
+ * Copy and check @options.
+ *
+ * @out         set to one reference on success
+ * @error       of @error_size bytes; set to a line that names the bad option
+ *
+ * Returns 0, -EINVAL or -ENOMEM.
+ */
+int settings_new(const struct coproc_options *options, struct settings **out, char *error,
+		 size_t error_size) WARN_UNUSED;
+
+/* Take one more reference; returns @s. */
+struct settings *settings_ref(struct settings *s);
+
+/* Drop a reference; the last one frees. Accepts NULL. */
+void settings_unref(struct settings *s);
+
+#endif

@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker.h"
+
+#include "clock.h"
+#include "fd.h"
+#include "filter.h"
+#include "log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+/* Room asked for at each read of stdout: as much as a pipe holds. */
+#define READ_ROOM (64 << 10)
+
+/* Requests stay in the queue, where they can be cancelled, above this many unwritten bytes. */
+#define PENDING_MAX (256 << 10)
+
+/* Staged bytes are written early above this, so that the process starts on them. */
+#define FLUSH_EARLY (16 << 10)
+
+/* A process that closes a stream is given so long to be found dead. */
+#define CLOSED_GRACE_MS 100
+
+/* What a dead process's streams are drained of at most: a grandchild may go on writing. */
+#define LAST_READS 32
+
+static int64_t now_ms(const struct worker *w)
+{
+	return w->env->platform->now_ms(w->env->platform->ctx);
+}
+
+const char *worker_state_name(enum worker_state state)
+{
+	static const char *const names[] = {"starting", "ready", "draining", "stopping", "gone"};
+
+	return names[state];
+}
+
+/* The one place where the state changes. It only moves forward. */
+static void set_state(struct worker *w, enum worker_state state)
+{
+	assert(state > w->state);
+	log_at(LOG_DEBUG, "worker %u (pid %d): %s -> %s", w->id, (int)w->child.pid,
+	       worker_state_name(w->state), worker_state_name(state));
+	w->state = state;
+}
+
+static void report(struct worker *w, enum coproc_event_kind kind, int level, const char *fmt, ...)
+    PRINTF(4, 5);
+
+static void report(struct worker *w, enum coproc_event_kind kind, int level, const char *fmt, ...)
+{
+	char text[900];
+	int n = snprintf(text, sizeof(text), "worker %u (pid %d): ", w->id, (int)w->child.pid);
+	struct coproc_event event = {
+	    .kind = kind, .level = level, .text = text, .pid = w->child.pid};
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text + n, sizeof(text) - (size_t)n, fmt, ap);
+	va_end(ap);
+	w->env->ops->on_event(w->env->ops->ctx, &event);
+}
+
+/* ---- what was sent ---- */
+
+/* Whether only discipline keeps the position: one at a time, with a quiet stdout between. */
+static bool is_lockstep(const struct worker *w)
+{
+	return w->settings->o.window == 1 && !w->settings->proof;
+}
+
+/* Something changed that the owner looks at when the turn ends: room, a deadline. */
+static void changed(struct worker *w)
+{
+	w->env->ops->on_change(w->env->ops->ctx, w);
+}
+
+/* End every place, the oldest with @first and the others with @others. */
+static void lose_all(struct worker *w, enum coproc_code first, enum coproc_code others,
+		     const char *why)
+{
+	w->settle_until_ms = CLOCK_NEVER;
+	flights_lose(&w->flights, w->env->sink, first, others, why);
+}
+
+/* Hand the parsed replies on. */
+static void release(struct worker *w, int64_t now)
+{
+	w->settle_until_ms = CLOCK_NEVER;
+	w->head_since_ms = now;
+	flights_release(&w->flights, w->env->sink);
+	buf_release(&w->flights.bytes, READ_ROOM * 2);
+	if (!worker_in_flight(w))
+		w->exclusive = false;
+	changed(w);
+}
+
+static void begin_stop(struct worker *w, enum stop_step step);
+
+/*
+ * The process cannot be trusted or waited for any longer: end what it has and
+ * replace it. It gets SIGTERM at once, as nothing it could still do counts.
+ */
+static void give_up(struct worker *w, enum coproc_event_kind kind, enum coproc_code first,
+		    enum coproc_code others, const char *why)
+{
+	report(w, kind, LOG_WARNING, "%s; replacing it, %u requests lost", why,
+	       worker_in_flight(w));
+	lose_all(w, first, others, why);
+	begin_stop(w, STOP_TERM);
+	w->env->ops->on_failed(w->env->ops->ctx, w);
+}
+
+static void give_up_desync(struct worker *w)
+{
+	char shown[160], why[320];
+	size_t len;
+	const char *surplus = flights_surplus(&w->flights, &len);
+
+	log_escape(shown, sizeof(shown), surplus, len);
+	snprintf(why, sizeof(why), "%zu bytes on stdout that no request asked for: \"%s\"", len,
+		 shown);
+	give_up(w, COPROC_EV_DESYNC, COPROC_DESYNC, COPROC_DESYNC, why);
+}
+
+static void give_up_too_long(struct worker *w, int64_t now)
+{
+	char why[100];
+
+	release(w, now); /* the replies before it are whole */
+	snprintf(why, sizeof(why), "a reply is longer than %zu bytes (max-reply)",
+		 w->settings->o.max_reply);
+	give_up(w, COPROC_EV_DESYNC, COPROC_REPLY_TOO_LONG, COPROC_DESYNC, why);
+}
+
+/* Release the replies received, or hold the one of a suspicious request back for a while. */
+static void release_or_settle(struct worker *w, int64_t now)
+{
+	int64_t settle_ms = w->settings->o.settle_ms;
+
+	if (!is_lockstep(w) || !settle_ms || w->reaped || !flights_is_suspicious(&w->flights)) {
+		release(w, now);
+		return;
+	}
+	w->settle_until_ms = MIN(w->settle_until_ms, now + settle_ms);
+	changed(w);
+}
+
+/* Look at the output received. */
+static void take_replies(struct worker *w, int64_t now)
+{
+	switch (flights_parse(&w->flights)) {
+	case FLIGHTS_PARTIAL:
+		break;
+	case FLIGHTS_READY:
+		release_or_settle(w, now);
+		break;
+	case FLIGHTS_SURPLUS:
+		give_up_desync(w);
+		break;
+	case FLIGHTS_TOO_LONG:
+		give_up_too_long(w, now);
+		break;
+	}
+}
+
+int worker_send(struct worker *w, const char *bytes, size_t len, void *tag, bool exclusive,
+		uint32_t *out_place)
+{
+	const struct coproc_options *o = &w->settings->o;
+	bool suspicious;
+	char *at;
+
+	assert(w->state == WORKER_READY && worker_in_flight(w) < o->window);
+	at = stream_out_stage(&w->in, o->prefix_len + len + o->suffix_len);
+	if (!at)
+		return -ENOMEM;
+	if (o->prefix_len)
+		memcpy(at, o->prefix, o->prefix_len);
+	memcpy(at + o->prefix_len, bytes, len);
+	memcpy(at + o->prefix_len + len, o->suffix, o->suffix_len);
+	suspicious = is_lockstep(w) && filter_is_suspicious(bytes, len, o->settle_over);
+	if (!worker_in_flight(w))
+		w->head_since_ms = now_ms(w);
+	w->exclusive = exclusive;
+	*out_place = flights_push(&w->flights, tag, suspicious);
+	if (w->in.staged.len > FLUSH_EARLY)
+		stream_out_flush(&w->in);
+	return 0;
+}
+
+void worker_forget(struct worker *w, uint32_t place)
+{
+	flights_forget(&w->flights, place);
+}
+
+void worker_flush(struct worker *w)
+{
+	stream_out_flush(&w->in);
+	w->drained = false;
+}
+
+/* ---- the end of a process ---- */
+
+static void signal_group(struct worker *w, int sig)
+{
+	const struct coproc_platform *p = w->env->platform;
+
+	if (!w->reaped)
+		p->kill(p->ctx, &w->child, sig);
+}
+
+/* Enter STOPPING at @step, or move on to it. */
+static void begin_stop(struct worker *w, enum stop_step step)
+{
+	int64_t timeout_ms = w->settings->o.stop_timeout_ms;
+
+	if (w->state >= WORKER_STOPPING && w->stop_step >= step)
+		return;
+	if (w->state < WORKER_STOPPING)
+		set_state(w, WORKER_STOPPING);
+	stream_out_close(&w->in);
+	w->stop_step = step;
+	w->stop_step_ms = step == STOP_KILL ? CLOCK_NEVER : now_ms(w) + timeout_ms;
+	if (step == STOP_TERM)
+		signal_group(w, SIGTERM);
+	if (step == STOP_KILL)
+		signal_group(w, SIGKILL);
+	changed(w);
+}
+
+void worker_stop(struct worker *w)
+{
+	if (w->state < WORKER_STOPPING)
+		begin_stop(w, STOP_EOF);
+}
+
+void worker_kill(struct worker *w)
+{
+	if (w->state < WORKER_GONE)
+		begin_stop(w, STOP_KILL);
+}
+
+void worker_drain(struct worker *w)
+{
+	if (w->state >= WORKER_DRAINING)
+		return;
+	set_state(w, WORKER_DRAINING);
+	w->retired = true;
+	w->drain_by_ms = clock_deadline_ms(now_ms(w), w->settings->o.drain_timeout_ms);
+	if (!worker_in_flight(w))
+		worker_stop(w);
+}
+
+/* "exited with status 3" and the like. */
+static void describe_exit(int status, char *dst, size_t size)
+{
+	if (WIFSIGNALED(status))
+		snprintf(dst, size, "killed by signal %d (%s)%s", WTERMSIG(status),
+			 strsignal(WTERMSIG(status)), WCOREDUMP(status) ? ", core dumped" : "");
+	else
+		snprintf(dst, size, "exited with status %d", WEXITSTATUS(status));
+}
+
+/* One read of stdout. Returns false when there was nothing (more) to read. */
+static bool read_stdout(struct worker *w)
+{
+	ssize_t n;
+	char *at;
+
+	if (!stream_in_is_open(&w->out))
+		return false;
+	if (buf_reserve(&w->flights.bytes, READ_ROOM, &at)) {
+		give_up(w, COPROC_EV_DESYNC, COPROC_REPLY_TOO_LONG, COPROC_DESYNC,
+			"no memory for its reply");
+		return false;
+	}
+	n = stream_in_read(&w->out, at, READ_ROOM);
+	w->drained = n < READ_ROOM;
+	if (n == 0 || (n < 0 && n != -EAGAIN)) {
+		stream_in_close(&w->out);
+		w->closed_by_ms = MIN(w->closed_by_ms, now_ms(w) + CLOSED_GRACE_MS);
+		changed(w);
+	}
+	if (n <= 0)
+		return false;
+	w->has_output = true;
+	if (w->state < WORKER_STOPPING)
+		buf_commit(&w->flights.bytes, (size_t)n);
+	return n == READ_ROOM;
+}
+
+static void stdout_readable(void *ctx)
+{
+	struct worker *w = ctx;
+
+	read_stdout(w);
+	if (w->state >= WORKER_STOPPING || !w->flights.bytes.len)
+		return;
+	take_replies(w, now_ms(w));
+	if (w->state == WORKER_DRAINING && !worker_in_flight(w))
+		worker_stop(w);
+}
+
+unsigned worker_room(struct worker *w)
+{
+	unsigned taken = worker_in_flight(w), window = w->settings->o.window;
+
+	if (w->state != WORKER_READY || taken >= window || w->exclusive ||
+	    stream_out_pending(&w->in) > PENDING_MAX)
+		return 0;
+	if (is_lockstep(w) && !w->drained)
+		stdout_readable(w); /* a surplus fails the worker */
+	return w->state == WORKER_READY ? window - taken : 0;
+}
+
+static void on_stderr_line(void *ctx, int level, const char *line)
+{
+	report(ctx, COPROC_EV_STDERR, level, "stderr: %s", line);
+}
+
+static bool read_stderr(struct worker *w)
+{
+	char bytes[4096];
+	ssize_t n;
+
+	if (!stream_in_is_open(&w->err))
+		return false;
+	n = stream_in_read(&w->err, bytes, sizeof(bytes));
+	if (n > 0)
+		errlines_take(&w->errlines, bytes, (size_t)n, now_ms(w), on_stderr_line, w);
+	else if (n != -EAGAIN)
+		stream_in_close(&w->err);
+	return n > 0;
+}
+
+static void stderr_readable(void *ctx)
+{
+	read_stderr(ctx);
+}
+
+static void stdin_closed(void *ctx)
+{
+	struct worker *w = ctx;
+
+	stream_out_close(&w->in);
+	w->closed_by_ms = MIN(w->closed_by_ms, now_ms(w) + CLOSED_GRACE_MS);
+	changed(w);
+}
+
+/* What the process had written before it died counts; then the streams end. */
+static void drain_streams(struct worker *w)
+{
+	for (int i = 0; i < LAST_READS && read_stdout(w); i++)
+		continue;
+	if (w->state < WORKER_STOPPING && w->flights.bytes.len)
+		take_replies(w, now_ms(w));
+	for (int i = 0; i < LAST_READS && read_stderr(w); i++)
+		continue;
+	errlines_flush(&w->errlines, now_ms(w), on_stderr_line, w);
+	stream_out_close(&w->in);
+	stream_in_close(&w->out);
+	stream_in_close(&w->err);
+}
+
+/* The process has died without having been asked to. */
+static void die(struct worker *w, const char *how)
+{
+	const char *last = w->errlines.last;
+	char why[700];
+
+	snprintf(why, sizeof(why), "%s%s%s%s", how, *last ? "; last stderr: \"" : "", last,
+		 *last ? "\"" : "");
+	report(w, COPROC_EV_EXITED, LOG_WARNING, "%s; %lld ms after its start, %u requests lost",
+	       why, (long long)(now_ms(w) - w->started_ms), worker_in_flight(w));
+	lose_all(w, COPROC_CRASHED, COPROC_CRASHED, why);
+	w->env->ops->on_failed(w->env->ops->ctx, w);
+}
+
+static void exited_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct worker *w = arg;
+	const struct coproc_platform *p = w->env->platform;
+	bool asked = w->state >= WORKER_STOPPING;
+	char how[120];
+	int status;
+
+	/* Before the reaping, while the number of the group cannot be taken by another. */
+	signal_group(w, SIGKILL);
+	if (!p->reap(p->ctx, &w->child, &status))
+		return;
+	event_del(&w->exited);
+	w->reaped = true;
+	w->closed_by_ms = CLOCK_NEVER;
+	describe_exit(status, how, sizeof(how));
+	drain_streams(w);
+	/* A surplus found while draining has reported the failure already. */
+	if (w->state < WORKER_STOPPING)
+		die(w, how);
+	else if (asked)
+		report(w, COPROC_EV_STOPPED, LOG_INFO, "%s as asked", how);
+	set_state(w, WORKER_GONE);
+	w->env->ops->on_gone(w->env->ops->ctx, w);
+}
+
+/* ---- the beginning ---- */
+
+static int open_streams(struct worker *w)
+{
+	struct event_base *base = w->env->base;
+	struct coproc_child c = w->child;
+	int rc;
+
+	/* Each call consumes its descriptor, whether it succeeds or not. */
+	rc = stream_out_open(&w->in, base, c.in, stdin_closed, w);
+	if (stream_in_open(&w->out, base, c.out, stdout_readable, w))
+		rc = -ENOMEM;
+	if (stream_in_open(&w->err, base, c.err, stderr_readable, w))
+		rc = -ENOMEM;
+	event_assign(&w->exited, base, c.exited, EV_READ | EV_PERSIST, exited_cb, w);
+	if (event_add(&w->exited, NULL))
+		rc = -ENOMEM;
+	return rc;
+}
+
+static void become_ready(struct worker *w)
+{
+	set_state(w, WORKER_READY);
+	w->ready_ms = now_ms(w);
+	report(w, COPROC_EV_READY, LOG_INFO, "ready after %lld ms",
+	       (long long)(w->ready_ms - w->started_ms));
+	w->env->ops->on_ready(w->env->ops->ctx, w);
+}
+
+static struct worker *worker_new(const struct worker_env *env, struct settings *settings,
+				 unsigned id)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	*w = (struct worker){.env = env,
+			     .id = id,
+			     .child = {.exited = -1},
+			     .reaped = true,
+			     .ready_ms = -1,
+			     .settle_until_ms = CLOCK_NEVER,
+			     .closed_by_ms = CLOCK_NEVER,
+			     .drain_by_ms = CLOCK_NEVER,
+			     .stop_step_ms = CLOCK_NEVER};
+	w->settings = settings_ref(settings);
+	w->started_ms = now_ms(w);
+	errlines_init(&w->errlines, settings->o.stderr_rate, w->started_ms);
+	return w;
+}
+
+int worker_start(const struct worker_env *env, struct settings *settings, unsigned id,
+		 struct worker **out, const char **step)
+{
+	struct worker *w = worker_new(env, settings, id);
+	int rc;
+
+	*step = "memory";
+	if (!w)
+		return -ENOMEM;
+	rc = flights_init(&w->flights, settings->o.window, &settings->framing,
+			  settings->o.max_reply);
+	if (!rc)
+		rc = env->platform->spawn(env->platform->ctx, &settings->o, &w->child, step);
+	if (!rc) {
+		w->reaped = false;
+		*step = "memory";
+		rc = open_streams(w);
+	}
+	if (rc) {
+		worker_free(w);
+		return rc;
+	}
+	*out = w;
+	report(w, COPROC_EV_STARTED, LOG_INFO, "started: %s", settings->o.argv[0]);
+	become_ready(w);
+	return 0;
+}
+
+/* SIGKILL cannot be refused, so this wait is short. */
+static void kill_and_reap(struct worker *w)
+{
+	const struct coproc_platform *p = w->env->platform;
+	struct pollfd pfd = {.fd = w->child.exited, .events = POLLIN};
+	int status;
+
+	if (w->reaped)
+		return;
+	signal_group(w, SIGKILL);
+	poll(&pfd, 1, 1000);
+	w->reaped = p->reap(p->ctx, &w->child, &status);
+}
+
+void worker_free(struct worker *w)
+{
+	if (!w)
+		return;
+	kill_and_reap(w);
+	if (event_initialized(&w->exited))
+		event_del(&w->exited);
+	fd_close(&w->child.exited);
+	stream_out_close(&w->in);
+	stream_in_close(&w->out);
+	stream_in_close(&w->err);
+	flights_finish(&w->flights);
+	settings_unref(w->settings);
+	free(w);
+}
+
+/* ---- time ---- */
+
+static int64_t hang_at_ms(const struct worker *w)
+{
+	if (!worker_in_flight(w) || w->state >= WORKER_STOPPING || flights_has_reply(&w->flights))
+		return CLOCK_NEVER;
+	return clock_deadline_ms(w->head_since_ms, w->settings->o.hang_timeout_ms);
+}
+
+int64_t worker_deadline_ms(const struct worker *w)
+{
+	int64_t at = MIN(hang_at_ms(w), w->settle_until_ms);
+
+	if (w->state == WORKER_GONE)
+		return CLOCK_NEVER;
+	if (w->state < WORKER_STOPPING)
+		at = MIN(at, MIN(w->closed_by_ms, w->drain_by_ms));
+	return MIN(at, w->stop_step_ms);
+}
+
+static void settle(struct worker *w, int64_t now)
+{
+	stdout_readable(w); /* a surplus that has come in the meantime ends it here */
+	if (w->state < WORKER_STOPPING && w->settle_until_ms <= now && flights_has_reply(&w->flights))
+		release(w, now);
+	if (w->state == WORKER_DRAINING && !worker_in_flight(w))
+		worker_stop(w);
+}
+
+static void give_up_closed(struct worker *w)
+{
+	give_up(w, COPROC_EV_DESYNC, COPROC_DESYNC, COPROC_DESYNC,
+		stream_in_is_open(&w->out) ? "closed its stdin while alive"
+					   : "closed its stdout while alive");
+}
+
+static void give_up_hung(struct worker *w)
+{
+	char why[100];
+
+	snprintf(why, sizeof(why), "holds a request for over %lld ms (hang-timeout)",
+		 (long long)w->settings->o.hang_timeout_ms);
+	give_up(w, COPROC_EV_HUNG, COPROC_TIMEOUT, COPROC_CRASHED, why);
+}
+
+void worker_tick(struct worker *w, int64_t now)
+{
+	if (w->state < WORKER_STOPPING && w->settle_until_ms <= now)
+		settle(w, now);
+	if (w->state < WORKER_STOPPING && w->closed_by_ms <= now)
+		give_up_closed(w);
+	if (hang_at_ms(w) <= now)
+		give_up_hung(w);
+	if (w->state == WORKER_DRAINING && w->drain_by_ms <= now) {
+		lose_all(w, COPROC_STOPPING, COPROC_STOPPING,
+			 "the process had no more time to answer (drain-timeout)");
+		worker_stop(w);
+	}
+	if (w->state == WORKER_STOPPING && w->stop_step_ms <= now)
+		begin_stop(w, w->stop_step == STOP_EOF ? STOP_TERM : STOP_KILL);
+}

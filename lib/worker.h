@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef COPROC_WORKER_H
+#define COPROC_WORKER_H
+
+/*
+ * A worker is one life of the process: it owns the child and its three streams,
+ * and what was sent to it (flights.h). It knows no requests, only their tags.
+ *
+ *	STARTING -> READY -> DRAINING -> STOPPING -> GONE
+ *
+ * (each may also fall to STOPPING or GONE directly).
+ */
+
+#include "coproc.h"
+#include "errlines.h"
+#include "flights.h"
+#include "settings.h"
+#include "stream.h"
+
+enum worker_state { WORKER_STARTING, WORKER_READY, WORKER_DRAINING, WORKER_STOPPING, WORKER_GONE };
+
+/* Upcalls about the process, to the pool. Not for freeing the worker in them. */
+struct worker_ops {
+	void (*on_ready)(void *ctx, struct worker *w);
+	/* It failed without having been asked to stop; it ends by itself. */
+	void (*on_failed)(void *ctx, struct worker *w);
+	/* Reaped, streams ended: it may be freed later. */
+	void (*on_gone)(void *ctx, struct worker *w);
+	/* It has room, is idle, or has another deadline: to be looked at when the turn ends. */
+	void (*on_change)(void *ctx, struct worker *w);
+	void (*on_event)(void *ctx, const struct coproc_event *event);
+	void *ctx;
+};
+
+/* What a worker is given at birth, borrowed. */
+struct worker_env {
+	struct event_base *base;
+	const struct coproc_platform *platform;
+	const struct flight_sink *sink;
+	const struct worker_ops *ops;
+};
+
+/* The steps of stopping. */
+enum stop_step { STOP_EOF, STOP_TERM, STOP_KILL };
+
+struct worker {
+	TAILQ_ENTRY(worker) link; /* pool.workers */
+	const struct worker_env *env;
+	struct settings *settings; /* one reference */
+	unsigned id;
+	enum worker_state state;
+
+	struct coproc_child child;
+	struct event exited;
+	bool reaped;
+	struct stream_out in;
+	struct stream_in out, err;
+	struct errlines errlines;
+
+	struct flights flights; /* what it has, and its stdout */
+	bool drained;	/* stdout was found empty in this turn of the loop */
+	bool exclusive;	/* what it has must stay alone */
+	bool has_output; /* at least one byte came on stdout */
+	bool retired;	/* another takes its place: its end is no failure */
+
+	/* Moments, CLOCK_NEVER where none is set. */
+	int64_t started_ms;
+	int64_t ready_ms;	 /* -1 before it is */
+	int64_t head_since_ms;	 /* the process works on the oldest since */
+	int64_t settle_until_ms; /* the reply of the oldest is held back until */
+	int64_t closed_by_ms;	 /* it closed a stream: it should have died by then */
+	int64_t drain_by_ms;
+	int64_t stop_step_ms; /* the next step of stopping is due */
+	enum stop_step stop_step;
+};
+
+/*
+ * Make a worker and start its process.
+ *
+ * @env       borrowed; must outlive the worker
+ * @settings  one reference is taken
+ * @id        for logs
+ * @out       set on success; free with worker_free() after GONE
+ * @step      on failure set to a static word for what failed
+ *
+ * Upcalls: on_event and, where it is ready by having been started, on_ready.
+ * Returns 0 or -errno.
+ */
+int worker_start(const struct worker_env *env, struct settings *settings, unsigned id,
+		 struct worker **out, const char **step) WARN_UNUSED;
+
+/*
+ * Free it. A process that is still there is killed and reaped first (waits up
+ * to a second); tags still with it are dropped without an upcall. Accepts NULL.
+ */
+void worker_free(struct worker *w);
+
+/*
+ * How many requests it takes now. At window 1 without proof in the framing this
+ * looks at stdout first, and a surplus there fails the worker (on_failed).
+ */
+unsigned worker_room(struct worker *w);
+
+/* Places taken, tombstones included. */
+static inline unsigned worker_in_flight(const struct worker *w)
+{
+	return flights_count(&w->flights);
+}
+
+/*
+ * Send one request; it leaves with worker_flush(). worker_room() must have said
+ * that there is room (asserted).
+ *
+ * @tag        comes back with on_reply or on_lost
+ * @exclusive  nothing is taken beside it
+ * @out_place  for worker_forget()
+ *
+ * Returns 0, or -ENOMEM with nothing sent.
+ */
+int worker_send(struct worker *w, const char *bytes, size_t len, void *tag, bool exclusive,
+		uint32_t *out_place) WARN_UNUSED;
+
+/* Make the place a tombstone. May be called from within upcalls. */
+void worker_forget(struct worker *w, uint32_t place);
+
+/* Write what was sent; ends the turn of the loop for this worker. */
+void worker_flush(struct worker *w);
+
+/* Take no more, then stop when what is in flight has ended or drain_timeout is over. */
+void worker_drain(struct worker *w);
+
+/* Close stdin, then SIGTERM, then SIGKILL, stop_timeout apart. */
+void worker_stop(struct worker *w);
+
+/* SIGKILL at once. */
+void worker_kill(struct worker *w);
+
+/* Do what is due at @now_ms. */
+void worker_tick(struct worker *w, int64_t now_ms);
+
+/* When something will be due. */
+int64_t worker_deadline_ms(const struct worker *w);
+
+const char *worker_state_name(enum worker_state state);
+
+#endif
