@@ -188,7 +188,10 @@ int worker_send(struct worker *w, const char *bytes, size_t len, void *tag, bool
 		memcpy(at, o->prefix, o->prefix_len);
 	memcpy(at + o->prefix_len, bytes, len);
 	memcpy(at + o->prefix_len + len, o->suffix, o->suffix_len);
-	suspicious = is_lockstep(w) && filter_is_suspicious(bytes, len, o->settle_over);
+	/* The first reply of a life may be a greeting: then the true one follows as a surplus. */
+	suspicious = is_lockstep(w) &&
+		     (!w->has_sent || filter_is_suspicious(bytes, len, o->settle_over));
+	w->has_sent = true;
 	if (!worker_in_flight(w))
 		w->head_since_ms = now_ms(w);
 	w->exclusive = exclusive;

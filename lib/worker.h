@@ -61,6 +61,7 @@ struct worker {
 	bool drained;	/* stdout was found empty in this turn of the loop */
 	bool exclusive;	/* what it has must stay alone */
 	bool has_output; /* at least one byte came on stdout */
+	bool has_sent;	/* at least one request was sent to it */
 	bool retired;	/* another takes its place: its end is no failure */
 
 	/* Moments, CLOCK_NEVER where none is set. */
