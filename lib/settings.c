@@ -90,6 +90,8 @@ static const char *find_fault(const struct coproc_options *o)
 		return "max-request, max-reply: must not be 0";
 	if (!o->queue || !o->queue_bytes)
 		return "queue, queue-bytes: must not be 0";
+	if (o->queue_bytes < o->max_request)
+		return "queue-bytes: is less than max-request";
 	if (o->restart_delay_ms > o->restart_delay_max_ms)
 		return "restart-delay: is over restart-delay-max";
 	return NULL;

@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: MIT */
+#include "server.h"
+
+#include "clock.h"
+#include "config.h"
+#include "coproc.h"
+#include "listener.h"
+#include "log.h"
+#include "logger.h"
+#include "session.h"
+#include "signals.h"
+#include "supervise.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* After the last request has ended, clients have so long to read their replies. */
+#define LINGER_MS 1000
+#define LINGER_STEP_MS 10
+
+TAILQ_HEAD(listener_list, listener);
+
+struct server {
+	struct config *config;	/* owned */
+	struct config *pending; /* owned; in force once the replacement has taken over */
+	int argc;
+	char *const *argv; /* borrowed */
+	struct event_base *base;
+	struct coproc *engine;
+	struct hall hall;
+	struct listener_list listeners;
+	struct listener_list newcomers; /* of `pending` */
+	struct signals signals;
+	struct event *linger;
+	int64_t linger_until_ms;
+	struct pid_file pid_file;
+	int report_fd; /* daemonize_report(), -1 if nobody waits */
+	bool was_ready;
+	bool stopping;
+	int exit_code;
+};
+
+/* ---- listeners ---- */
+
+/* Open what a `listen` line says. */
+static int open_socket(const struct config_listen *l, struct unix_socket *out, char *error,
+		       size_t size)
+{
+	int fd;
+
+	if (l->path)
+		return socket_listen(l, out, error, size);
+	fd = supervise_inherited_fd(l->fd_name);
+	if (fd < 0) {
+		snprintf(error, size, "fd:%s: no such descriptor was inherited (LISTEN_FDNAMES)",
+			 l->fd_name);
+		return fd;
+	}
+	return socket_inherit(fd, out, error, size);
+}
+
+static struct listener *find_listener(const struct server *s, const struct config_listen *l)
+{
+	char *name = listener_name(l);
+	struct listener *found;
+
+	TAILQ_FOREACH(found, &s->listeners, link)
+		if (name && !strcmp(found->name, name))
+			break;
+	free(name);
+	return found;
+}
+
+static void close_listeners(struct listener_list *list)
+{
+	struct listener *l;
+
+	while ((l = TAILQ_FIRST(list))) {
+		TAILQ_REMOVE(list, l, link);
+		listener_free(l);
+	}
+}
+
+/* Open every `listen` of @config that is not open yet, into newcomers; all or none. */
+static int open_listeners(struct server *s, const struct config *config, char *error, size_t size)
+{
+	for (size_t i = 0; i < config->listen_count; i++) {
+		const struct config_listen *l = &config->listens[i];
+		struct unix_socket sock;
+		struct listener *new;
+		int rc;
+
+		if (find_listener(s, l))
+			continue;
+		rc = open_socket(l, &sock, error, size);
+		if (!rc)
+			rc = listener_new(s->base, &s->hall, &sock, l, &new);
+		if (rc) {
+			close_listeners(&s->newcomers);
+			return rc;
+		}
+		TAILQ_INSERT_TAIL(&s->newcomers, new, link);
+	}
+	return 0;
+}
+
+/* Put the newcomers in service and close what @config does not name any more. */
+static void switch_listeners(struct server *s, const struct config *config)
+{
+	struct listener *l, *next;
+	struct listener_list kept;
+
+	TAILQ_INIT(&kept);
+	for (size_t i = 0; i < config->listen_count; i++) {
+		l = find_listener(s, &config->listens[i]);
+		if (!l)
+			continue;
+		l->replies = config->listens[i].replies;
+		TAILQ_REMOVE(&s->listeners, l, link);
+		TAILQ_INSERT_TAIL(&kept, l, link);
+	}
+	TAILQ_FOREACH_SAFE(l, &s->listeners, link, next)
+		log_at(LOG_NOTICE, "%s: listening no more", l->name);
+	close_listeners(&s->listeners);
+	TAILQ_CONCAT(&s->listeners, &kept, link);
+	TAILQ_CONCAT(&s->listeners, &s->newcomers, link);
+}
+
+static void on_session_closed(void *ctx)
+{
+	struct server *s = ctx;
+	struct listener *l;
+
+	TAILQ_FOREACH(l, &s->listeners, link)
+		listener_resume(l);
+}
+
+/* ---- stopping ---- */
+
+/* Looks every LINGER_STEP_MS whether the clients have read their last replies. */
+static void linger_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct timeval step = {.tv_usec = LINGER_STEP_MS * 1000};
+	struct server *s = arg;
+
+	if (!hall_has_unwritten(&s->hall) || clock_now_ms() >= s->linger_until_ms)
+		event_base_loopbreak(s->base);
+	else
+		event_add(s->linger, &step);
+}
+
+static void stop(struct server *s, int exit_code)
+{
+	if (!s->stopping) {
+		s->stopping = true;
+		s->exit_code = exit_code;
+		supervise_stopping();
+		close_listeners(&s->listeners);
+		close_listeners(&s->newcomers);
+	}
+	coproc_stop(s->engine);
+}
+
+static void on_stop_signal(void *ctx, int sig)
+{
+	struct server *s = ctx;
+
+	log_at(LOG_NOTICE, s->stopping ? "signal %d again: stopping at once" : "signal %d: stopping",
+	       sig);
+	stop(s, EXIT_CODE_OK);
+}
+
+static void on_engine_stopped(void *ctx)
+{
+	struct timeval next_turn = {0};
+	struct server *s = ctx;
+
+	/* The last replies are written at the end of this turn. */
+	s->linger_until_ms = clock_now_ms() + LINGER_MS;
+	event_add(s->linger, &next_turn);
+}
+
+/* ---- reloading ---- */
+
+/* What only a restart of the daemon can change. */
+static void warn_of_fixed(const struct config *old, const struct config *new)
+{
+	const char *a = old->pid_file ? old->pid_file : "", *b = new->pid_file ? new->pid_file : "";
+
+	if (old->daemonize != new->daemonize || strcmp(a, b) || old->uid != new->uid ||
+	    old->gid != new->gid)
+		log_at(LOG_WARNING,
+		       "daemonize, pid-file, user, group: a change needs a restart of coprocd");
+}
+
+static void drop_pending(struct server *s)
+{
+	close_listeners(&s->newcomers);
+	config_free(s->pending);
+	s->pending = NULL;
+}
+
+static void adopt_pending(struct server *s)
+{
+	if (!s->pending)
+		return;
+	warn_of_fixed(s->config, s->pending);
+	switch_listeners(s, s->pending);
+	config_free(s->config);
+	s->config = s->pending;
+	s->pending = NULL;
+	s->hall.config = s->config;
+	log_set_level(s->config->log_level);
+	on_session_closed(s); /* max-clients may have grown */
+}
+
+/* Read the options again; all of them come into force, or none. */
+static int reload(struct server *s, char *error, size_t size)
+{
+	struct config_result result = config_from_args(s->argc, s->argv, &s->pending);
+	int rc = result.action == CONFIG_RUN ? 0 : -EINVAL;
+
+	if (rc)
+		snprintf(error, size, "%.*s", (int)strcspn(result.message, "\n"), result.message);
+	free(result.message);
+	if (!rc)
+		rc = open_listeners(s, s->pending, error, size);
+	if (!rc)
+		rc = coproc_replace(s->engine, &s->pending->engine, error, size);
+	return rc;
+}
+
+static void on_reload(void *ctx)
+{
+	struct server *s = ctx;
+	char error[600];
+
+	if (s->stopping)
+		return;
+	log_at(LOG_NOTICE, "SIGHUP: reading the options again and replacing the process");
+	supervise_reloading();
+	drop_pending(s); /* of a reload that this one overtakes */
+	if (reload(s, error, sizeof(error))) {
+		log_at(LOG_ERR, "reload refused, everything stays as it is: %s", error);
+		drop_pending(s);
+		supervise_ready("reload refused");
+	}
+}
+
+static void on_stats(void *ctx)
+{
+	struct server *s = ctx;
+	struct coproc_stats t;
+	int64_t now = clock_now_ms();
+
+	coproc_get_stats(s->engine, &t);
+	log_at(LOG_NOTICE,
+	       "stats: pid %d, ready for %lld ms, clients %u, waiting %u (%zu bytes), in flight %u, "
+	       "accepted %llu, answered %llu, timeouts %llu, crashed %llu, desync %llu, refused %llu, "
+	       "cancelled %llu, other errors %llu, late %llu, starts %llu, failures %llu, "
+	       "replacements %llu, bytes in %llu, out %llu",
+	       (int)t.pid, t.ready_since_ms < 0 ? -1LL : (long long)(now - t.ready_since_ms),
+	       s->hall.count, t.waiting, t.waiting_bytes, t.in_flight, (unsigned long long)t.accepted,
+	       (unsigned long long)t.answered, (unsigned long long)t.timeouts,
+	       (unsigned long long)t.crashed, (unsigned long long)t.desyncs,
+	       (unsigned long long)t.refused, (unsigned long long)t.cancelled,
+	       (unsigned long long)t.other_errors, (unsigned long long)t.late,
+	       (unsigned long long)t.starts, (unsigned long long)t.failures,
+	       (unsigned long long)t.replacements, (unsigned long long)s->hall.bytes_in,
+	       (unsigned long long)s->hall.bytes_out);
+}
+
+/* ---- upcalls of the engine ---- */
+
+static void on_first_ready(struct server *s)
+{
+	bool detached = s->report_fd >= 0;
+
+	s->was_ready = true;
+	daemonize_report(&s->report_fd, EXIT_CODE_OK, "");
+	if (detached)
+		logger_init(s->config->log_target, s->config->log_level, true);
+	supervise_ready("ready");
+}
+
+/* With --daemonize the first failure decides, with --exit-on-failure the last. */
+static void on_no_process(struct server *s, const struct coproc_event *event)
+{
+	bool final = event->kind == COPROC_EV_FAILED;
+
+	if (!s->was_ready && s->report_fd >= 0) {
+		daemonize_report(&s->report_fd, EXIT_CODE_UNAVAILABLE, event->text);
+		stop(s, EXIT_CODE_UNAVAILABLE);
+	} else if (final && s->config->exit_on_failure) {
+		stop(s, EXIT_CODE_UNAVAILABLE);
+	}
+}
+
+static void on_event(void *ctx, const struct coproc_event *event)
+{
+	struct server *s = ctx;
+
+	log_at(event->level, "%s", event->text);
+	switch (event->kind) {
+	case COPROC_EV_READY:
+		if (!s->was_ready)
+			on_first_ready(s);
+		supervise_status(event->text);
+		break;
+	case COPROC_EV_START_FAILED:
+	case COPROC_EV_EXITED:
+	case COPROC_EV_FAILED:
+		on_no_process(s, event);
+		supervise_status(event->text);
+		break;
+	case COPROC_EV_REPLACED:
+		adopt_pending(s);
+		supervise_ready(event->text);
+		break;
+	case COPROC_EV_REPLACE_FAILED:
+		drop_pending(s);
+		supervise_ready(event->text);
+		break;
+	case COPROC_EV_STARTED:
+	case COPROC_EV_DESYNC:
+	case COPROC_EV_HUNG:
+	case COPROC_EV_RESTARTING:
+	case COPROC_EV_STOPPED:
+	case COPROC_EV_LATE:
+	case COPROC_EV_POISON:
+	case COPROC_EV_STDERR:
+		break;
+	}
+}
+
+static void on_room(void *ctx)
+{
+	struct server *s = ctx;
+
+	hall_resume(&s->hall);
+}
+
+static const struct coproc_ops engine_ops = {
+    .on_event = on_event, .on_room = on_room, .on_stopped = on_engine_stopped};
+
+static const struct signals_ops signal_ops = {
+    .on_stop = on_stop_signal, .on_reload = on_reload, .on_stats = on_stats};
+
+/* ---- life ---- */
+
+/* As many descriptors as max-clients needs, as far as we may. */
+static void raise_descriptor_limit(const struct config *config)
+{
+	rlim_t want = config->max_clients + 64;
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= want)
+		return;
+	r.rlim_cur = MIN(want, r.rlim_max);
+	if (r.rlim_max < want && geteuid() == 0)
+		r.rlim_cur = r.rlim_max = want;
+	if (setrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < want)
+		log_at(LOG_WARNING,
+		       "the limit of %llu descriptors allows fewer clients than max-clients (%u)",
+		       (unsigned long long)r.rlim_cur, config->max_clients);
+}
+
+static struct event_base *new_base(void)
+{
+	struct event_config *c = event_config_new();
+	struct event_base *base;
+
+	if (!c)
+		return NULL;
+	/* Neither threads nor EVENT_* in the environment are to change the behaviour. */
+	event_config_set_flag(c, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV);
+	base = event_base_new_with_config(c);
+	event_config_free(c);
+	return base;
+}
+
+/* Say on stderr, or to the waiting parent, why there is no daemon. Returns @exit_code. */
+static int give_up(struct server *s, int exit_code, const char *reason)
+{
+	if (s->report_fd >= 0)
+		daemonize_report(&s->report_fd, exit_code, reason);
+	else
+		fprintf(stderr, "coprocd: %s\n", reason);
+	return exit_code;
+}
+
+/* Everything up to the start of the process. Returns 0 or an exit code. */
+static int set_up(struct server *s)
+{
+	struct config *c = s->config;
+	char error[600] = "out of memory";
+
+	if (c->pid_file && pid_file_create(c->pid_file, &s->pid_file, error, sizeof(error)))
+		return give_up(s, EXIT_CODE_SYSTEM, error);
+	raise_descriptor_limit(c);
+	s->base = new_base();
+	if (!s->base || signals_init(&s->signals, s->base, &signal_ops, s))
+		return give_up(s, EXIT_CODE_SYSTEM, error);
+	s->linger = evtimer_new(s->base, linger_cb, s);
+	if (!s->linger || coproc_new(&c->engine, s->base, &engine_ops, s, &s->engine, error,
+				     sizeof(error)))
+		return give_up(s, EXIT_CODE_CONFIG, error);
+	if (hall_init(&s->hall, s->base, s->engine, c, on_session_closed, s))
+		return give_up(s, EXIT_CODE_SYSTEM, error);
+	if (open_listeners(s, c, error, sizeof(error)))
+		return give_up(s, EXIT_CODE_SOCKET, error);
+	switch_listeners(s, c);
+	if (drop_privileges(c->user, c->uid, c->gid)) {
+		snprintf(error, sizeof(error), "cannot become user %s, group %s: %s",
+			 c->user ? c->user : "-", c->group ? c->group : "-", strerror(errno));
+		return give_up(s, EXIT_CODE_SYSTEM, error);
+	}
+	return 0;
+}
+
+static void tear_down(struct server *s)
+{
+	close_listeners(&s->listeners);
+	close_listeners(&s->newcomers);
+	if (s->hall.base)
+		hall_finish(&s->hall);
+	coproc_free(s->engine);
+	if (s->linger)
+		event_free(s->linger);
+	signals_finish(&s->signals);
+	if (s->base)
+		event_base_free(s->base);
+	pid_file_remove(&s->pid_file);
+	config_free(s->pending);
+	config_free(s->config);
+}
+
+int server_run(struct config *config, int argc, char *const *argv)
+{
+	struct server s = {.config = config,
+			   .argc = argc,
+			   .argv = argv,
+			   .pid_file = {.fd = -1},
+			   .report_fd = -1};
+	int code;
+
+	TAILQ_INIT(&s.listeners);
+	TAILQ_INIT(&s.newcomers);
+	if (config->daemonize && daemonize(&s.report_fd)) {
+		fprintf(stderr, "coprocd: cannot go to the background: %s\n", strerror(errno));
+		config_free(config);
+		return EXIT_CODE_SYSTEM;
+	}
+	logger_init(config->log_target, config->log_level, false);
+	code = set_up(&s);
+	if (!code) {
+		coproc_start(s.engine); /* the outcome comes as an event */
+		event_base_loop(s.base, EVLOOP_NO_EXIT_ON_EMPTY);
+		code = s.exit_code;
+	}
+	tear_down(&s);
+	return code;
+}

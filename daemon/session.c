@@ -1,0 +1,590 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The path of a request: on_io() reads, take_lines() cuts, ask() makes a slot
+ * and submits it. The way back: on_done() writes the ending into `out` if the
+ * slot is the oldest, or keeps it in the slot until it is; flush_cb(), once at
+ * the end of each turn of the loop, writes.
+ *
+ * A client that we do not read from is watched for closing, edge-triggered, as
+ * a level-triggered EV_CLOSED spins (libevent 2.1.12).
+ */
+#include "session.h"
+
+#include "coproc.h"
+#include "fd.h"
+#include "log.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define AREA_SIZE (64 << 10)
+
+/* Replies from this size on are written straight from where they are. */
+#define WRITE_THROUGH (64 << 10)
+
+/* What an idle session's buffers may keep. */
+#define KEEP_BYTES 0
+
+/* One unfinished request. */
+struct slot {
+	struct coproc_request request;
+	STAILQ_ENTRY(slot) link; /* session.slots */
+	struct session *session; /* borrowed */
+	bool pending;		 /* with the engine */
+	char *ending;		 /* owned; kept until the older slots have ended */
+	size_t ending_len;
+	size_t len;
+	char bytes[]; /* the request */
+};
+
+static void mark_dirty(struct session *s)
+{
+	struct hall *h = s->hall;
+
+	if (!s->is_dirty) {
+		s->is_dirty = true;
+		TAILQ_INSERT_TAIL(&h->dirty, s, dirty_link);
+	}
+	if (!h->flushing) {
+		h->flushing = true;
+		event_active(&h->flush, EV_TIMEOUT, 0);
+	}
+}
+
+/* The session can be served no longer; it is closed at the end of the turn. */
+static void break_off(struct session *s, const char *why)
+{
+	if (s->broken)
+		return;
+	log_at(LOG_WARNING, "session %llu (uid %d, pid %d): %s, closing",
+	       (unsigned long long)s->id, (int)s->uid, (int)s->pid, why);
+	s->broken = true;
+	mark_dirty(s);
+}
+
+/* ---- the way back ---- */
+
+static size_t unsent_limit(const struct session *s)
+{
+	const struct config *c = s->hall->config;
+
+	return c->client_buffer + c->engine.max_reply;
+}
+
+/* Put @len bytes on their way to the client. */
+static void emit(struct session *s, const char *bytes, size_t len)
+{
+	ssize_t n;
+
+	if (s->broken)
+		return;
+	if (!s->out.len && len >= WRITE_THROUGH) {
+		n = send(s->fd, bytes, len, MSG_NOSIGNAL);
+		if (n > 0) {
+			s->hall->bytes_out += (size_t)n;
+			bytes += n;
+			len -= (size_t)n;
+		}
+	}
+	if (len && s->out.len > unsent_limit(s))
+		break_off(s, "leaves more unread than client-buffer and max-reply allow");
+	else if (buf_add(&s->out, bytes, len))
+		break_off(s, "no memory for its reply");
+	mark_dirty(s);
+}
+
+static size_t count_lines(const char *bytes, size_t len)
+{
+	const char *end = bytes + len;
+	size_t n = 0;
+
+	for (const char *p = bytes; p < end && (p = memchr(p, '\n', (size_t)(end - p))); p++)
+		n++;
+	return n + (len && end[-1] != '\n');
+}
+
+/*
+ * Make the bytes of an ending. A plain one is @prefix and the bytes; the
+ * caller emits both. Returns the length of the prefix.
+ */
+static int make_prefix(const struct session *s, enum coproc_code code, const char *bytes,
+		       size_t len, char *dst, size_t size)
+{
+	size_t lines;
+
+	if (code != COPROC_OK)
+		return snprintf(dst, size, s->status_replies ? "-%s " : "coprocd: error: %s: ",
+				coproc_code_name(code));
+	if (!s->status_replies)
+		return 0;
+	lines = count_lines(bytes, len);
+	return lines == 1 ? snprintf(dst, size, "+") : snprintf(dst, size, "*%zu\n", lines);
+}
+
+/* Whether an ending needs an LF of ours behind it. */
+static bool needs_newline(const struct session *s, enum coproc_code code, const char *bytes,
+			  size_t len)
+{
+	if (code != COPROC_OK)
+		return true;
+	return s->status_replies && len && bytes[len - 1] != '\n';
+}
+
+static void emit_ending(struct session *s, enum coproc_code code, const char *bytes, size_t len)
+{
+	char prefix[64];
+	int n = make_prefix(s, code, bytes, len, prefix, sizeof(prefix));
+
+	if (n)
+		emit(s, prefix, (size_t)n);
+	emit(s, bytes, len);
+	if (needs_newline(s, code, bytes, len))
+		emit(s, "\n", 1);
+}
+
+/* Keep an ending until it is its turn. */
+static int keep_ending(struct slot *slot, enum coproc_code code, const char *bytes, size_t len)
+{
+	struct session *s = slot->session;
+	char prefix[64];
+	int n = make_prefix(s, code, bytes, len, prefix, sizeof(prefix));
+	char *p = malloc((size_t)n + len + 1);
+
+	if (!p)
+		return -ENOMEM;
+	memcpy(p, prefix, (size_t)n);
+	memcpy(p + n, bytes, len);
+	slot->ending = p;
+	slot->ending_len = (size_t)n + len;
+	if (needs_newline(s, code, bytes, len))
+		p[slot->ending_len++] = '\n';
+	return 0;
+}
+
+static void slot_free(struct slot *slot)
+{
+	free(slot->ending);
+	free(slot);
+}
+
+static void remove_first(struct session *s)
+{
+	struct slot *slot = STAILQ_FIRST(&s->slots);
+
+	STAILQ_REMOVE_HEAD(&s->slots, link);
+	s->unfinished--;
+	slot_free(slot);
+}
+
+/* A request has ended. */
+static void end_slot(struct slot *slot, enum coproc_code code, const char *bytes, size_t len)
+{
+	struct session *s = slot->session;
+
+	slot->pending = false;
+	if (slot != STAILQ_FIRST(&s->slots)) {
+		if (keep_ending(slot, code, bytes, len))
+			break_off(s, "no memory for its reply");
+		return;
+	}
+	emit_ending(s, code, bytes, len);
+	remove_first(s);
+	while ((slot = STAILQ_FIRST(&s->slots)) && !slot->pending) {
+		if (slot->ending)
+			emit(s, slot->ending, slot->ending_len);
+		remove_first(s);
+	}
+	mark_dirty(s); /* it may read on */
+}
+
+static void on_done(void *ctx, const struct coproc_reply *reply)
+{
+	end_slot(ctx, reply->code, reply->bytes, reply->len);
+}
+
+/* ---- the way in ---- */
+
+static struct slot *slot_new(struct session *s, const char *bytes, size_t len)
+{
+	struct slot *slot = malloc(sizeof(*slot) + len);
+
+	if (!slot)
+		return NULL;
+	slot->session = s;
+	slot->pending = true;
+	slot->ending = NULL;
+	slot->ending_len = 0;
+	slot->len = len;
+	memcpy(slot->bytes, bytes, len);
+	STAILQ_INSERT_TAIL(&s->slots, slot, link);
+	s->unfinished++;
+	return slot;
+}
+
+/* Give an error as the ending of a request that never reaches the engine. */
+static void refuse(struct session *s, enum coproc_code code, const char *text)
+{
+	struct slot *slot = slot_new(s, "", 0);
+
+	if (slot)
+		end_slot(slot, code, text, strlen(text));
+	else
+		break_off(s, "no memory for its request");
+}
+
+/* One request, complete, without its end of line. */
+static void ask(struct session *s, const char *bytes, size_t len)
+{
+	struct hall *h = s->hall;
+	const char *pattern;
+	enum coproc_code code;
+	struct slot *slot;
+	char text[300];
+
+	if (len && bytes[len - 1] == '\r')
+		len--;
+	pattern = h->config->forbid ? config_forbidden(h->config, bytes, len) : NULL;
+	if (pattern) {
+		snprintf(text, sizeof(text), "the request matches the forbidden \"%s\"", pattern);
+		refuse(s, COPROC_BAD_REQUEST, text);
+		return;
+	}
+	slot = slot_new(s, bytes, len);
+	if (!slot) {
+		break_off(s, "no memory for its request");
+		return;
+	}
+	code = coproc_submit(h->engine, &slot->request, slot->bytes, len, on_done, slot);
+	if (code != COPROC_OK) {
+		snprintf(text, sizeof(text), "%s", coproc_refusal(h->engine, code));
+		end_slot(slot, code, text, strlen(text));
+	}
+}
+
+static void wait_for_room(struct session *s)
+{
+	if (s->is_waiting)
+		return;
+	s->is_waiting = true;
+	TAILQ_INSERT_TAIL(&s->hall->waiting, s, waiting_link);
+}
+
+/* Whether the session may hand one more request in now. */
+static bool may_ask(struct session *s, size_t len)
+{
+	const struct config *c = s->hall->config;
+
+	if (s->broken || s->unfinished >= c->client_requests || s->out.len >= c->client_buffer)
+		return false;
+	if (s->is_waiting)
+		return false;
+	if (c->overload == OVERLOAD_WAIT && !coproc_has_room(s->hall->engine, len)) {
+		wait_for_room(s);
+		return false;
+	}
+	return true;
+}
+
+/* Bytes without an end of line: keep them, or skip them if they are too many. */
+static size_t take_rest(struct session *s, size_t len)
+{
+	size_t limit = s->hall->config->engine.max_request + 1; /* a CR may come */
+
+	if (!s->skipping && len > limit) {
+		refuse(s, COPROC_TOO_LONG, coproc_refusal(s->hall->engine, COPROC_TOO_LONG));
+		s->skipping = true;
+	}
+	s->scanned = s->skipping ? 0 : len;
+	return s->skipping ? len : 0;
+}
+
+/*
+ * Cut @bytes into requests for as long as the session may ask. Returns how many
+ * bytes are done with.
+ */
+static size_t take_lines(struct session *s, const char *bytes, size_t len)
+{
+	size_t used = 0;
+
+	while (used < len) {
+		const char *line = bytes + used, *lf;
+		size_t scanned = s->scanned;
+
+		lf = memchr(line + scanned, '\n', len - used - scanned);
+		if (!may_ask(s, lf ? (size_t)(lf - line) : 0))
+			break;
+		if (!lf)
+			return used + take_rest(s, len - used);
+		if (!s->skipping)
+			ask(s, line, (size_t)(lf - line));
+		s->skipping = false;
+		s->scanned = 0;
+		used += (size_t)(lf - line) + 1;
+	}
+	return used;
+}
+
+/* At the end of input an unterminated rest is a request too. */
+static void take_last(struct session *s)
+{
+	if (!s->eof || s->skipping || !s->in.len || !may_ask(s, s->in.len))
+		return;
+	ask(s, buf_bytes(&s->in), s->in.len);
+	buf_consume(&s->in, s->in.len);
+	s->scanned = 0;
+}
+
+static void take_bytes(struct session *s, const char *bytes, size_t len)
+{
+	size_t used = 0;
+
+	s->hall->bytes_in += len;
+	if (!s->in.len)
+		used = take_lines(s, bytes, len);
+	if (used == len)
+		return;
+	if (buf_add(&s->in, bytes + used, len - used)) {
+		break_off(s, "no memory for its request");
+		return;
+	}
+	if (s->in.len > len - used) {
+		used = take_lines(s, buf_bytes(&s->in), s->in.len);
+		buf_consume(&s->in, used);
+		buf_release(&s->in, KEEP_BYTES);
+	}
+}
+
+/* ---- the connection ---- */
+
+static void session_close(struct session *s)
+{
+	struct hall *h = s->hall;
+	struct slot *slot;
+
+	while ((slot = STAILQ_FIRST(&s->slots))) {
+		if (slot->pending)
+			coproc_cancel(h->engine, &slot->request);
+		remove_first(s);
+	}
+	log_at(LOG_DEBUG, "session %llu: closed", (unsigned long long)s->id);
+	if (s->is_dirty)
+		TAILQ_REMOVE(&h->dirty, s, dirty_link);
+	if (s->is_waiting)
+		TAILQ_REMOVE(&h->waiting, s, waiting_link);
+	TAILQ_REMOVE(&h->all, s, link);
+	h->count--;
+	event_del(&s->io);
+	fd_close(&s->fd);
+	buf_finish(&s->in);
+	buf_finish(&s->out);
+	free(s);
+	if (h->on_closed)
+		h->on_closed(h->ctx);
+}
+
+static void io_cb(evutil_socket_t fd, short what, void *arg);
+
+/* Wait for what the session needs now, and for nothing else. */
+static void set_interest(struct session *s)
+{
+	bool asks = may_ask(s, 0);
+	short interest = EV_PERSIST;
+
+	/*
+	 * A session that may not ask goes on waiting for input until some comes: most
+	 * catch up before that, and are spared two system calls.
+	 */
+	s->throttled &= !asks;
+	interest |= s->eof || s->throttled ? EV_CLOSED | EV_ET : EV_READ;
+	if (s->out.len)
+		interest |= EV_WRITE;
+	if (interest == s->interest)
+		return;
+	if (s->interest)
+		event_del(&s->io);
+	s->interest = interest;
+	event_assign(&s->io, s->hall->base, s->fd, interest, io_cb, s);
+	if (event_add(&s->io, NULL))
+		break_off(s, "no memory for its event");
+}
+
+static void write_out(struct session *s)
+{
+	ssize_t n;
+
+	if (!s->out.len)
+		return;
+	n = send(s->fd, buf_bytes(&s->out), s->out.len, MSG_NOSIGNAL);
+	if (n > 0) {
+		s->hall->bytes_out += (size_t)n;
+		buf_consume(&s->out, (size_t)n);
+		buf_release(&s->out, KEEP_BYTES);
+	} else if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		s->broken = true; /* the client is gone, which is no news */
+	}
+}
+
+/* What a session needs at the end of a turn: write, take more, wait for the right things. */
+static void settle_session(struct session *s)
+{
+	write_out(s);
+	if (s->in.len && !s->broken) {
+		size_t used = take_lines(s, buf_bytes(&s->in), s->in.len);
+
+		buf_consume(&s->in, used);
+		take_last(s);
+		buf_release(&s->in, KEEP_BYTES);
+	}
+	if (s->broken || (s->eof && !s->unfinished && !s->out.len && !s->in.len))
+		session_close(s);
+	else
+		set_interest(s);
+}
+
+static void read_in(struct session *s)
+{
+	char *area = s->hall->area;
+	ssize_t n = read(s->fd, area, AREA_SIZE);
+
+	if (n > 0) {
+		take_bytes(s, area, (size_t)n);
+	} else if (n == 0) {
+		s->eof = true;
+		s->broken = fd_is_hung_up(s->fd);
+		if (s->skipping)
+			buf_consume(&s->in, s->in.len);
+		take_last(s);
+	} else if (errno != EAGAIN && errno != EINTR) {
+		s->broken = true;
+	}
+}
+
+/* Input that may not be taken yet stays in the socket, unless the client has left. */
+static void read_or_throttle(struct session *s)
+{
+	if (may_ask(s, 0)) {
+		read_in(s);
+		return;
+	}
+	s->broken = fd_is_hung_up(s->fd);
+	s->throttled = true;
+	mark_dirty(s);
+}
+
+static void io_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *s = arg;
+
+	if ((what & EV_CLOSED) && fd_is_hung_up(fd))
+		s->broken = true;
+	if ((what & EV_READ) && !s->broken)
+		read_or_throttle(s);
+	if (what & EV_WRITE)
+		write_out(s);
+	/* Usually nothing but a wait for more follows, which needs no look at the end of turn. */
+	if (s->broken || s->eof || s->in.len || s->out.len)
+		mark_dirty(s);
+}
+
+static void flush_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct hall *h = arg;
+	struct session_list now;
+	struct session *s;
+
+	/* What becomes dirty from here on has a turn of its own, after this one. */
+	h->flushing = false;
+	TAILQ_INIT(&now);
+	TAILQ_CONCAT(&now, &h->dirty, dirty_link);
+	while ((s = TAILQ_FIRST(&now))) {
+		TAILQ_REMOVE(&now, s, dirty_link);
+		s->is_dirty = false;
+		settle_session(s);
+	}
+}
+
+/* ---- the hall ---- */
+
+int hall_init(struct hall *h, struct event_base *base, struct coproc *engine,
+	      const struct config *config, void (*on_closed)(void *ctx), void *ctx)
+{
+	*h = (struct hall){.base = base,
+			   .engine = engine,
+			   .config = config,
+			   .on_closed = on_closed,
+			   .ctx = ctx};
+	TAILQ_INIT(&h->all);
+	TAILQ_INIT(&h->dirty);
+	TAILQ_INIT(&h->waiting);
+	event_assign(&h->flush, base, -1, 0, flush_cb, h);
+	h->area = malloc(AREA_SIZE);
+	return h->area ? 0 : -ENOMEM;
+}
+
+void hall_finish(struct hall *h)
+{
+	struct session *s;
+
+	h->on_closed = NULL;
+	while ((s = TAILQ_FIRST(&h->all)))
+		session_close(s);
+	if (event_initialized(&h->flush))
+		event_del(&h->flush);
+	free(h->area);
+	h->area = NULL;
+}
+
+int hall_admit(struct hall *h, int fd, enum config_replies replies)
+{
+	struct session *s = calloc(1, sizeof(*s));
+	struct ucred cred = {.uid = (uid_t)-1};
+	socklen_t len = sizeof(cred);
+
+	if (!s) {
+		log_at(LOG_ERR, "no memory for a new session, closing it");
+		fd_close(&fd);
+		return -ENOMEM;
+	}
+	s->hall = h;
+	s->fd = fd;
+	s->id = ++h->last_id;
+	s->status_replies = replies == REPLIES_STATUS;
+	STAILQ_INIT(&s->slots);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
+		s->pid = cred.pid;
+	s->uid = cred.uid;
+	TAILQ_INSERT_TAIL(&h->all, s, link);
+	h->count++;
+	log_at(LOG_DEBUG, "session %llu (uid %d, pid %d): opened", (unsigned long long)s->id,
+	       (int)s->uid, (int)s->pid);
+	set_interest(s);
+	return 0;
+}
+
+void hall_resume(struct hall *h)
+{
+	struct session *s;
+
+	while ((s = TAILQ_FIRST(&h->waiting))) {
+		if (!coproc_has_room(h->engine, h->config->engine.max_request))
+			return;
+		TAILQ_REMOVE(&h->waiting, s, waiting_link);
+		s->is_waiting = false;
+		mark_dirty(s);
+	}
+}
+
+bool hall_has_unwritten(const struct hall *h)
+{
+	const struct session *s;
+
+	TAILQ_FOREACH(s, &h->all, link)
+		if (s->out.len)
+			return true;
+	return false;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef DAEMON_SESSION_H
+#define DAEMON_SESSION_H
+
+/*
+ * A session is one client connection: it cuts the client's bytes into requests,
+ * hands them to the engine, and writes the endings back in the order of the
+ * requests. It meets no process; it owns its requests (slots) and its buffers.
+ *
+ * Sessions live in a hall, which owns them and has what they share.
+ */
+
+#include "buf.h"
+#include "config.h"
+#include "macros.h"
+
+#include <event2/event_struct.h>
+
+struct session;
+struct slot;
+
+TAILQ_HEAD(session_list, session);
+STAILQ_HEAD(slot_list, slot);
+
+struct hall {
+	struct event_base *base;     /* borrowed */
+	struct coproc *engine;	     /* borrowed */
+	const struct config *config; /* borrowed; changes with a reload */
+	struct session_list all;     /* owned; linked by session.link */
+	struct session_list dirty;   /* with something to write or resume; session.dirty_link */
+	struct session_list waiting; /* for room in the queue; session.waiting_link */
+	struct event flush;	     /* activated at most once per turn of the loop */
+	bool flushing;
+	char *area;		     /* what sessions read into, one after the other */
+	unsigned count;
+	uint64_t last_id;
+	uint64_t bytes_in, bytes_out;
+	void (*on_closed)(void *ctx); /* a session has ended */
+	void *ctx;
+};
+
+struct session {
+	TAILQ_ENTRY(session) link;	   /* hall.all */
+	TAILQ_ENTRY(session) dirty_link;   /* hall.dirty, while is_dirty */
+	TAILQ_ENTRY(session) waiting_link; /* hall.waiting, while is_waiting */
+	struct hall *hall;		   /* borrowed */
+	struct event io;
+	struct slot_list slots; /* owned; unfinished requests, the oldest first */
+	struct buf in;		/* received, not yet cut into requests */
+	struct buf out;		/* not yet written */
+	size_t scanned;		/* bytes of `in` known to hold no end of line */
+	uint64_t id;
+	int fd; /* owned */
+	uid_t uid;
+	pid_t pid;
+	unsigned unfinished; /* slots */
+	short interest;	     /* what `io` waits for */
+	bool status_replies;
+	bool skipping;	 /* the rest of a request that was too long */
+	bool eof;	 /* the client sends no more */
+	bool throttled;	 /* input has come that may not be taken yet */
+	bool broken;	 /* to be closed at the end of the turn */
+	bool is_dirty, is_waiting;
+};
+
+/*
+ * @base, @engine, @config  borrowed; must outlive the hall
+ * @on_closed  called after a session has ended
+ *
+ * Returns 0 or -ENOMEM.
+ */
+int hall_init(struct hall *h, struct event_base *base, struct coproc *engine,
+	      const struct config *config, void (*on_closed)(void *ctx), void *ctx) WARN_UNUSED;
+
+/* Close all sessions and free the memory. */
+void hall_finish(struct hall *h);
+
+/* Take a new connection in. @fd is consumed always. Returns 0 or -ENOMEM (logged). */
+int hall_admit(struct hall *h, int fd, enum config_replies replies) WARN_UNUSED;
+
+/* The queue has room again: let the sessions that wait for it go on, in order. */
+void hall_resume(struct hall *h);
+
+/* Whether anything is still to be written to a client. */
+bool hall_has_unwritten(const struct hall *h);
+
+#endif

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+#include "supervise.h"
+
+#include "clock.h"
+#include "fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#if HAVE_LIBSYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+/* What the background process reports to the parent that waits for it. */
+struct verdict {
+	int exit_code;
+	char reason[500];
+};
+
+/* The parent's part: exit as the child says, or as it ended. */
+static _Noreturn void wait_for_verdict(int fd, pid_t child)
+{
+	struct verdict v = {0};
+	int status = 0;
+	ssize_t n;
+
+	do
+		n = read(fd, &v, sizeof(v));
+	while (n < 0 && errno == EINTR);
+	if (n == (ssize_t)sizeof(v)) {
+		if (v.exit_code)
+			fprintf(stderr, "coprocd: %s\n", v.reason);
+		_exit(v.exit_code);
+	}
+	/* It ended without a word; what it had to say stands on stderr already. */
+	if (waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status))
+		_exit(WEXITSTATUS(status));
+	fprintf(stderr, "coprocd: the background process has ended unexpectedly\n");
+	_exit(71);
+}
+
+int daemonize(int *out_fd)
+{
+	int fds[2];
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	pid = fork();
+	if (pid < 0) {
+		int rc = -errno;
+
+		close(fds[0]);
+		close(fds[1]);
+		return rc;
+	}
+	if (pid > 0) {
+		close(fds[1]);
+		wait_for_verdict(fds[0], pid);
+	}
+	close(fds[0]);
+	setsid();
+	*out_fd = fds[1];
+	return 0;
+}
+
+static void cut_off_stdio(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0)
+		return;
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	dup2(null, STDERR_FILENO);
+	if (null > STDERR_FILENO)
+		close(null);
+}
+
+void daemonize_report(int *fd, int exit_code, const char *reason)
+{
+	struct verdict v = {.exit_code = exit_code};
+
+	if (*fd < 0)
+		return;
+	snprintf(v.reason, sizeof(v.reason), "%s", reason);
+	/* Should the parent be gone, nobody wants to know. */
+	if (!fd_write_all(*fd, &v, sizeof(v)) && !exit_code)
+		cut_off_stdio();
+	fd_close(fd);
+}
+
+static int pid_file_fail(char *error, size_t size, const char *path, const char *what)
+{
+	int rc = -errno;
+
+	snprintf(error, size, "%s: %s: %s", path, what, strerror(-rc));
+	return rc;
+}
+
+int pid_file_create(const char *path, struct pid_file *out, char *error, size_t size)
+{
+	int fd CLEANUP(fd_close) = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	char text[24];
+	char *copy;
+	int n;
+
+	if (fd < 0)
+		return pid_file_fail(error, size, path, "cannot open the pid file");
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		snprintf(error, size, "%s: the daemon that it names is running", path);
+		return -EEXIST;
+	}
+	n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	if (ftruncate(fd, 0) < 0 || write(fd, text, (size_t)n) != n)
+		return pid_file_fail(error, size, path, "cannot write the pid file");
+	copy = strdup(path);
+	if (!copy)
+		return pid_file_fail(error, size, path, "no memory for the pid file");
+	*out = (struct pid_file){.fd = fd, .path = copy};
+	fd = -1;
+	return 0;
+}
+
+void pid_file_remove(struct pid_file *p)
+{
+	/* As another user than at the start we may not remove it: leave it empty. */
+	if (p->path && unlink(p->path) < 0 && ftruncate(p->fd, 0) < 0)
+		errno = 0;
+	fd_close(&p->fd);
+	free(p->path);
+	p->path = NULL;
+}
+
+int drop_privileges(const char *user, uid_t uid, gid_t gid)
+{
+	if (gid != (gid_t)-1 && (user ? initgroups(user, gid) : setgroups(1, &gid)) < 0)
+		return -errno;
+	if (gid != (gid_t)-1 && setresgid(gid, gid, gid) < 0)
+		return -errno;
+	if (uid != (uid_t)-1 && setresuid(uid, uid, uid) < 0)
+		return -errno;
+	return 0;
+}
+
+#if HAVE_LIBSYSTEMD
+
+int supervise_inherited_fd(const char *name)
+{
+	char **names = NULL;
+	int found = -ENOENT, n = sd_listen_fds_with_names(0, &names);
+
+	for (int i = 0; i < n; i++) {
+		if (found < 0 && !strcmp(names[i], name))
+			found = SD_LISTEN_FDS_START + i;
+		free(names[i]);
+	}
+	free(names);
+	return found;
+}
+
+void supervise_ready(const char *status)
+{
+	sd_notifyf(0, "READY=1\nSTATUS=%s", status);
+}
+
+void supervise_reloading(void)
+{
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_now_ms() * 1000);
+}
+
+void supervise_stopping(void)
+{
+	sd_notify(0, "STOPPING=1\nSTATUS=stopping");
+}
+
+void supervise_status(const char *status)
+{
+	sd_notifyf(0, "STATUS=%s", status);
+}
+
+#else
+
+int supervise_inherited_fd(const char *name UNUSED)
+{
+	return -ENOENT;
+}
+
+void supervise_ready(const char *status UNUSED)
+{
+}
+
+void supervise_reloading(void)
+{
+}
+
+void supervise_stopping(void)
+{
+}
+
+void supervise_status(const char *status UNUSED)
+{
+}
+
+#endif
