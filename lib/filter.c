@@ -43,6 +43,18 @@ static bool is_utf8(const char *bytes, size_t len)
 	return true;
 }
 
+/* Whether the suffix occurs in @bytes, or earlier than at its place when it is put behind them. */
+static bool ends_early(const char *bytes, size_t len, const char *suffix, size_t suffix_len)
+{
+	if (suffix_len && memmem(bytes, len, suffix, suffix_len))
+		return true;
+	for (size_t i = 1; i < suffix_len && i <= len; i++)
+		if (!memcmp(bytes + len - i, suffix, i) &&
+		    !memcmp(suffix, suffix + i, suffix_len - i))
+			return true;
+	return false;
+}
+
 enum filter_verdict filter_check(const struct coproc_options *options, const char *bytes,
 				 size_t len)
 {
@@ -52,7 +64,7 @@ enum filter_verdict filter_check(const struct coproc_options *options, const cha
 		return FILTER_NUL;
 	if (options->request_bytes == COPROC_BYTES_UTF8 && !is_utf8(bytes, len))
 		return FILTER_UTF8;
-	if (options->suffix_len && memmem(bytes, len, options->suffix, options->suffix_len))
+	if (ends_early(bytes, len, options->suffix, options->suffix_len))
 		return FILTER_SUFFIX;
 	return FILTER_OK;
 }
