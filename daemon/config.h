@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 /* Exit codes, of which 64.. are those of sysexits.h. */
@@ -64,8 +65,7 @@ struct config {
 	enum config_log_target log_target;
 
 	/* How it was made. */
-	char *file;	   /* --config, NULL if none */
-	bool check_only;   /* --check-config */
+	bool check_only;	    /* --check-config */
 	struct config_store *store; /* private: the owner of every string above */
 };
 
@@ -94,6 +94,16 @@ struct config_result {
  *	coprocd: /etc/coprocd.conf:7: request-timeout: "5" has no unit; allowed are 0s to 24h
  */
 struct config_result config_from_args(int argc, char *const *argv, struct config **out);
+
+/*
+ * Read options from @stream alone, as from a file called @name.
+ *
+ * @message  on failure set to the error, the caller's (free); NULL: no memory
+ *
+ * Returns 0 with *@out set, or -EINVAL.
+ */
+int config_from_stream(FILE *stream, const char *name, struct config **out,
+		       char **message) WARN_UNUSED;
 
 /* Free it and all it owns. Accepts NULL. */
 void config_free(struct config *config);

@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: MIT */
+#define PCRE2_CODE_UNIT_WIDTH 8
+
+#include "values.h"
+
+#include "framing.h"
+#include "parse.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pcre2.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <syslog.h>
+
+/* What matching one request may cost; a pattern that needs more counts as a match. */
+#define MATCH_LIMIT 100000
+
+/* One `forbid`. */
+struct pattern {
+	pcre2_code *code; /* owned */
+	const char *text; /* kept by the store */
+};
+
+struct config_patterns {
+	struct pattern *list; /* owned */
+	size_t count;
+	pcre2_match_data *data; /* owned */
+	pcre2_match_context *limits;
+};
+
+/* ---- memory ---- */
+
+/* Let the config own @p. Returns @p, or NULL (@p freed) without memory. */
+static void *keep(struct config *c, void *p)
+{
+	struct config_store *s = c->store;
+	void **kept;
+
+	if (!p)
+		return NULL;
+	kept = realloc(s->kept, (s->count + 1) * sizeof(*kept));
+	if (!kept) {
+		free(p);
+		return NULL;
+	}
+	s->kept = kept;
+	kept[s->count++] = p;
+	return p;
+}
+
+struct config *config_new(void)
+{
+	struct config *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->store = calloc(1, sizeof(*c->store));
+	if (!c->store) {
+		free(c);
+		return NULL;
+	}
+	coproc_options_init(&c->engine);
+	c->max_clients = 10000;
+	c->client_requests = 64;
+	c->client_buffer = 1 << 20;
+	c->log_level = LOG_INFO;
+	c->uid = (uid_t)-1;
+	c->gid = (gid_t)-1;
+	return c;
+}
+
+static void patterns_free(struct config_patterns *p)
+{
+	if (!p)
+		return;
+	for (size_t i = 0; i < p->count; i++)
+		pcre2_code_free(p->list[i].code);
+	pcre2_match_data_free(p->data);
+	pcre2_match_context_free(p->limits);
+	free(p->list);
+	free(p);
+}
+
+void config_free(struct config *c)
+{
+	if (!c)
+		return;
+	for (size_t i = 0; i < c->store->count; i++)
+		free(c->store->kept[i]);
+	patterns_free(c->forbid);
+	parse_words_free(c->store->words);
+	free(c->store->env);
+	free(c->store->kept);
+	free(c->store);
+	free(c->listens);
+	free(c);
+}
+
+/* ---- scalar values ---- */
+
+static void *member(struct config *c, const struct option_row *row)
+{
+	return (char *)c + row->offset;
+}
+
+static int refuse(const struct option_row *row, char *why, size_t size, const char *what)
+{
+	snprintf(why, size, "%s; allowed are %s", what, row->doc.range);
+	return -EINVAL;
+}
+
+static int set_duration(struct config *c, const struct option_row *row, const char *value, char *why,
+			size_t size)
+{
+	int64_t ms;
+	uint64_t bare;
+	int rc = parse_duration_ms(value, &ms);
+
+	if (rc == -EINVAL && parse_count(value, &bare) == 0)
+		return refuse(row, why, size, "has no unit (ms, s, m, h)");
+	if (rc == -EINVAL)
+		return refuse(row, why, size, "is no duration");
+	if (rc || ms < row->min || ms > row->max)
+		return refuse(row, why, size, "is out of range");
+	*(int64_t *)member(c, row) = ms;
+	return 0;
+}
+
+static int set_size(struct config *c, const struct option_row *row, const char *value, char *why,
+		    size_t size)
+{
+	size_t n;
+	int rc = parse_size(value, &n);
+
+	if (rc == -EINVAL)
+		return refuse(row, why, size, "is no size (digits, then K, M or G)");
+	if (rc || n < (size_t)row->min || n > (size_t)row->max)
+		return refuse(row, why, size, "is out of range");
+	*(size_t *)member(c, row) = n;
+	return 0;
+}
+
+static int set_count(struct config *c, const struct option_row *row, const char *value, char *why,
+		     size_t size)
+{
+	uint64_t n;
+	int rc = parse_count(value, &n);
+
+	if (rc == -EINVAL)
+		return refuse(row, why, size, "is no number");
+	if (rc || n < (uint64_t)row->min || n > (uint64_t)row->max)
+		return refuse(row, why, size, "is out of range");
+	*(unsigned *)member(c, row) = (unsigned)n;
+	return 0;
+}
+
+static int set_bool(struct config *c, const struct option_row *row, const char *value, char *why,
+		    size_t size)
+{
+	if (parse_bool(value, member(c, row)))
+		return refuse(row, why, size, "is neither");
+	return 0;
+}
+
+static int set_choice(struct config *c, const struct option_row *row, const char *value, char *why,
+		      size_t size)
+{
+	for (int i = 0; row->choices[i]; i++) {
+		if (!strcmp(value, row->choices[i])) {
+			*(int *)member(c, row) = (int)row->min + i;
+			return 0;
+		}
+	}
+	return refuse(row, why, size, "is none of them");
+}
+
+static int set_text(struct config *c, const struct option_row *row, const char *value, char *why,
+		    size_t size)
+{
+	if (!*value)
+		return refuse(row, why, size, "is empty");
+	*(char **)member(c, row) = keep(c, strdup(value));
+	return *(char **)member(c, row) ? 0 : -ENOMEM;
+}
+
+static int set_framing(struct config *c, const struct option_row *row, const char *value, char *why,
+		       size_t size)
+{
+	struct framing_spec spec;
+
+	if (framing_spec_parse(value, &spec)) {
+		snprintf(why, size, "is no framing; allowed is %s", framing_allowed());
+		return -EINVAL;
+	}
+	return set_text(c, row, value, why, size);
+}
+
+/* The bytes, and their number in the member behind the pointer. */
+static int set_bytes(struct config *c, const struct option_row *row, const char *value, char *why,
+		     size_t size)
+{
+	char *bytes = keep(c, malloc(strlen(value) + 1));
+	struct {
+		const char *bytes;
+		size_t len;
+	} *to = member(c, row);
+	size_t len;
+
+	if (!bytes)
+		return -ENOMEM;
+	if (parse_escapes(value, bytes, &len))
+		return refuse(row, why, size, "has an unknown escape");
+	to->bytes = bytes;
+	to->len = len;
+	return 0;
+}
+
+/* ---- lists ---- */
+
+static int add_env(struct config *c, const struct option_row *row, const char *value, char *why,
+		   size_t size)
+{
+	struct config_store *s = c->store;
+	const char *equals = strchr(value, '=');
+	char **env;
+
+	if (!equals || equals == value)
+		return refuse(row, why, size, "has no name or no \"=\"");
+	env = realloc(s->env, (s->env_count + 2) * sizeof(*env));
+	if (!env)
+		return -ENOMEM;
+	s->env = env;
+	c->engine.env = env;
+	env[s->env_count] = keep(c, strdup(value));
+	if (!env[s->env_count])
+		return -ENOMEM;
+	env[++s->env_count] = NULL;
+	return 0;
+}
+
+static int set_words(struct config *c, char **words)
+{
+	parse_words_free(c->store->words);
+	c->store->words = words;
+	c->engine.argv = words;
+	return 0;
+}
+
+static int set_command(struct config *c, const struct option_row *row, const char *value, char *why,
+		       size_t size)
+{
+	char **words;
+	int rc = parse_words(value, &words);
+
+	if (rc == -EINVAL)
+		return refuse(row, why, size, "has an open quote or a backslash at its end");
+	if (rc)
+		return rc;
+	if (!words[0]) {
+		parse_words_free(words);
+		return refuse(row, why, size, "is empty");
+	}
+	return set_words(c, words);
+}
+
+int value_set_command(struct config *c, char *const *words)
+{
+	size_t n = 0;
+	char **copy;
+
+	while (words[n])
+		n++;
+	copy = calloc(n + 1, sizeof(*copy));
+	if (!copy)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		copy[i] = strdup(words[i]);
+		if (!copy[i]) {
+			parse_words_free(copy);
+			return -ENOMEM;
+		}
+	}
+	return set_words(c, copy);
+}
+
+static struct config_patterns *patterns_of(struct config *c)
+{
+	struct config_patterns *p = c->forbid ? c->forbid : calloc(1, sizeof(*p));
+
+	if (!p || p->data)
+		return p;
+	c->forbid = p;
+	p->data = pcre2_match_data_create(1, NULL);
+	p->limits = pcre2_match_context_create(NULL);
+	if (!p->data || !p->limits)
+		return NULL;
+	pcre2_set_match_limit(p->limits, MATCH_LIMIT);
+	return p;
+}
+
+static int add_pattern(struct config *c, const struct option_row *row, const char *value, char *why,
+		       size_t size)
+{
+	struct config_patterns *p = patterns_of(c);
+	struct pattern *list;
+	char message[200];
+	PCRE2_SIZE offset;
+	int error;
+
+	(void)row;
+	if (!p)
+		return -ENOMEM;
+	list = realloc(p->list, (p->count + 1) * sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	p->list = list;
+	list[p->count].text = keep(c, strdup(value));
+	if (!list[p->count].text)
+		return -ENOMEM;
+	list[p->count].code = pcre2_compile((PCRE2_SPTR)value, PCRE2_ZERO_TERMINATED, 0, &error,
+					    &offset, NULL);
+	if (!list[p->count].code) {
+		pcre2_get_error_message(error, (PCRE2_UCHAR *)message, sizeof(message));
+		snprintf(why, size, "is no regular expression (PCRE2): %s at byte %zu", message,
+			 offset);
+		return -EINVAL;
+	}
+	pcre2_jit_compile(list[p->count].code, PCRE2_JIT_COMPLETE);
+	p->count++;
+	return 0;
+}
+
+const char *config_forbidden(const struct config *c, const char *bytes, size_t len)
+{
+	const struct config_patterns *p = c->forbid;
+
+	for (size_t i = 0; p && i < p->count; i++) {
+		int rc = pcre2_match(p->list[i].code, (PCRE2_SPTR)bytes, len, 0, 0, p->data,
+				     p->limits);
+
+		if (rc != PCRE2_ERROR_NOMATCH)
+			return p->list[i].text;
+	}
+	return NULL;
+}
+
+/* ---- users ---- */
+
+static int find_user(const char *value, uid_t *uid, gid_t *gid)
+{
+	const struct passwd *pw = getpwnam(value);
+	uint64_t n;
+
+	if (pw) {
+		*uid = pw->pw_uid;
+		*gid = pw->pw_gid;
+		return 0;
+	}
+	if (parse_count(value, &n) || n >= UINT32_MAX)
+		return -ENOENT;
+	*uid = (uid_t)n;
+	return 0;
+}
+
+static int find_group(const char *value, gid_t *gid)
+{
+	const struct group *gr = getgrnam(value);
+	uint64_t n;
+
+	if (gr) {
+		*gid = gr->gr_gid;
+		return 0;
+	}
+	if (parse_count(value, &n) || n >= UINT32_MAX)
+		return -ENOENT;
+	*gid = (gid_t)n;
+	return 0;
+}
+
+static int set_user(struct config *c, const struct option_row *row, const char *value, char *why,
+		    size_t size)
+{
+	gid_t gid = (gid_t)-1;
+
+	if (find_user(value, &c->uid, &gid))
+		return refuse(row, why, size, "is no user of this machine");
+	if (c->gid == (gid_t)-1)
+		c->gid = gid;
+	c->user = keep(c, strdup(value));
+	return c->user ? 0 : -ENOMEM;
+}
+
+static int set_group(struct config *c, const struct option_row *row, const char *value, char *why,
+		     size_t size)
+{
+	if (find_group(value, &c->gid))
+		return refuse(row, why, size, "is no group of this machine");
+	c->group = keep(c, strdup(value));
+	return c->group ? 0 : -ENOMEM;
+}
+
+static int set_coprocess_user(struct config *c, const struct option_row *row, const char *value,
+			      char *why, size_t size)
+{
+	if (!getpwnam(value))
+		return refuse(row, why, size, "is no user of this machine");
+	return set_text(c, row, value, why, size);
+}
+
+/* ---- listen ---- */
+
+static int parse_mode(const char *text, mode_t *out)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 8);
+
+	if (!*text || *end || n > 0777)
+		return -EINVAL;
+	*out = (mode_t)n;
+	return 0;
+}
+
+/* One ",key=value" of a listen line; NULL if good, else what is wrong. */
+static const char *listen_detail(struct config_listen *l, const char *key, const char *value)
+{
+	gid_t ignored;
+
+	if (!strcmp(key, "replies") && !strcmp(value, "plain"))
+		l->replies = REPLIES_PLAIN;
+	else if (!strcmp(key, "replies") && !strcmp(value, "status"))
+		l->replies = REPLIES_STATUS;
+	else if (!strcmp(key, "replies"))
+		return "replies is neither plain nor status";
+	else if (!l->path)
+		return "fd:NAME takes no detail but replies";
+	else if (!strcmp(key, "mode"))
+		return parse_mode(value, &l->mode) ? "mode is not octal up to 0777" : NULL;
+	else if (!strcmp(key, "owner"))
+		return find_user(value, &l->owner, &ignored) ? "owner is no user here" : NULL;
+	else if (!strcmp(key, "group"))
+		return find_group(value, &l->group) ? "group is no group here" : NULL;
+	else
+		return "has an unknown detail";
+	return NULL;
+}
+
+/* The details behind the first comma; @text is cut to pieces. */
+static const char *listen_details(struct config_listen *l, char *text)
+{
+	const char *fault = NULL;
+	char *save = NULL;
+
+	for (char *word = strtok_r(text, ",", &save); word && !fault;
+	     word = strtok_r(NULL, ",", &save)) {
+		char *equals = strchr(word, '=');
+
+		if (!equals)
+			return "has a detail without \"=\"";
+		*equals = '\0';
+		fault = listen_detail(l, word, equals + 1);
+	}
+	return fault;
+}
+
+static const char *listen_fault(const struct config *c, const struct config_listen *l)
+{
+	const char *name = l->path ? l->path : l->fd_name;
+
+	if (!*name)
+		return "is empty";
+	if (l->path && strlen(l->path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		return "is longer than the 107 bytes that a socket's path may have";
+	for (size_t i = 0; i < c->listen_count; i++) {
+		const struct config_listen *other = &c->listens[i];
+		const char *taken = l->path ? other->path : other->fd_name;
+
+		if (taken && !strcmp(taken, name))
+			return "is given twice";
+	}
+	return NULL;
+}
+
+static int add_listen(struct config *c, const struct option_row *row, const char *value, char *why,
+		      size_t size)
+{
+	struct config_listen l = {.mode = 0660, .owner = (uid_t)-1, .group = (gid_t)-1};
+	char *text = keep(c, strdup(value));
+	struct config_listen *list;
+	const char *fault;
+	char *comma;
+
+	list = realloc(c->listens, (c->listen_count + 1) * sizeof(*list));
+	if (list)
+		c->listens = list;
+	if (!list || !text)
+		return -ENOMEM;
+	comma = strchr(text, ',');
+	if (comma)
+		*comma = '\0';
+	if (!strncmp(text, "fd:", 3))
+		l.fd_name = text + 3;
+	else
+		l.path = text;
+	fault = listen_fault(c, &l);
+	if (!fault && comma)
+		fault = listen_details(&l, comma + 1);
+	if (fault)
+		return refuse(row, why, size, fault);
+	list[c->listen_count++] = l;
+	return 0;
+}
+
+int value_set(struct config *c, const struct option_row *row, const char *value, char *why,
+	      size_t size)
+{
+	typedef int (*setter)(struct config *, const struct option_row *, const char *, char *,
+			      size_t);
+	static const setter setters[] = {
+	    [OPTION_DURATION] = set_duration, [OPTION_SIZE] = set_size,
+	    [OPTION_COUNT] = set_count,	      [OPTION_BOOL] = set_bool,
+	    [OPTION_CHOICE] = set_choice,     [OPTION_TEXT] = set_text,
+	    [OPTION_FRAMING] = set_framing,   [OPTION_BYTES] = set_bytes,
+	    [OPTION_ENV] = add_env,	      [OPTION_COMMAND] = set_command,
+	    [OPTION_LISTEN] = add_listen,     [OPTION_FORBID] = add_pattern,
+	    [OPTION_USER] = set_user,	      [OPTION_GROUP] = set_group,
+	    [OPTION_COPROCESS_USER] = set_coprocess_user,
+	};
+	int rc = setters[row->type](c, row, value, why, size);
+
+	if (rc == -ENOMEM)
+		snprintf(why, size, "out of memory");
+	return rc;
+}
