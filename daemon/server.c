@@ -263,7 +263,7 @@ static void on_stats(void *ctx)
 	       "stats: pid %d, ready for %lld ms, clients %u, waiting %u (%zu bytes), in flight %u, "
 	       "accepted %llu, answered %llu, timeouts %llu, crashed %llu, desync %llu, refused %llu, "
 	       "cancelled %llu, other errors %llu, late %llu, starts %llu, failures %llu, "
-	       "replacements %llu, bytes in %llu, out %llu",
+	       "replacements %llu, recycled %llu, bytes in %llu, out %llu",
 	       (int)t.pid, t.ready_since_ms < 0 ? -1LL : (long long)(now - t.ready_since_ms),
 	       s->hall.count, t.waiting, t.waiting_bytes, t.in_flight, (unsigned long long)t.accepted,
 	       (unsigned long long)t.answered, (unsigned long long)t.timeouts,
@@ -271,7 +271,7 @@ static void on_stats(void *ctx)
 	       (unsigned long long)t.refused, (unsigned long long)t.cancelled,
 	       (unsigned long long)t.other_errors, (unsigned long long)t.late,
 	       (unsigned long long)t.starts, (unsigned long long)t.failures,
-	       (unsigned long long)t.replacements, (unsigned long long)s->hall.bytes_in,
+	       (unsigned long long)t.replacements, (unsigned long long)t.recycled, (unsigned long long)s->hall.bytes_in,
 	       (unsigned long long)s->hall.bytes_out);
 }
 
@@ -330,6 +330,7 @@ static void on_event(void *ctx, const struct coproc_event *event)
 	case COPROC_EV_DESYNC:
 	case COPROC_EV_HUNG:
 	case COPROC_EV_RESTARTING:
+	case COPROC_EV_RECYCLING:
 	case COPROC_EV_STOPPED:
 	case COPROC_EV_LATE:
 	case COPROC_EV_POISON:

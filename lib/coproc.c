@@ -56,7 +56,7 @@ struct coproc {
 	uint64_t rate_count;   /* from this many answers on, */
 	double rate_per_ms;    /* and was this before */
 	struct coproc_stats stats;
-	char refusal[200];
+	char refusal[400];
 };
 
 static int64_t now_ms(const struct coproc *e)
@@ -233,9 +233,10 @@ const char *coproc_refusal(struct coproc *e, enum coproc_code code)
 			 "the request is longer than %zu bytes (max-request)", o->max_request);
 	else if (code == COPROC_UNAVAILABLE)
 		snprintf(e->refusal, sizeof(e->refusal),
-			 "the process has failed %u times in a row and was given up; "
+			 "the process has failed %u times in a row and was given up (%s); "
 			 "retry after %lld ms",
-			 e->pool.restart.failures, (long long)retry_after_ms(e));
+			 e->pool.restart.failures, e->pool.last_failure,
+			 (long long)retry_after_ms(e));
 	else if (code == COPROC_BAD_REQUEST)
 		snprintf(e->refusal, sizeof(e->refusal), "%s",
 			 o->request_bytes == COPROC_BYTES_UTF8
@@ -547,6 +548,7 @@ void coproc_get_stats(struct coproc *e, struct coproc_stats *out)
 	out->starts = e->pool.starts;
 	out->failures = e->pool.failures;
 	out->replacements = e->pool.replacements;
+	out->recycled = e->pool.recycled;
 	out->waiting = e->queue.count;
 	out->waiting_bytes = e->queue.bytes;
 	TAILQ_FOREACH(w, &e->pool.workers, link)

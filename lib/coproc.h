@@ -111,6 +111,7 @@ struct coproc_options {
 	size_t max_request;
 	size_t max_reply;
 	unsigned window;	  /* requests with one process at a time, 1 to 4096 */
+	unsigned workers;	  /* processes that share the queue, 1 to 256 */
 	unsigned retries;	  /* times to try again what was with a crashed process */
 	int64_t settle_ms;	  /* quiet time after a suspicious request, at window 1 */
 	size_t settle_over;	  /* requests longer than this are suspicious */
@@ -130,6 +131,11 @@ struct coproc_options {
 	int64_t restart_stable_ms;  /* ready for this long: failures count from 0 again */
 	unsigned restart_limit;	    /* failures in a row, then COPROC_EV_FAILED; 0: no limit */
 
+	/* A process is followed by another, without a gap, after so much; 0 for never. */
+	unsigned max_requests;
+	int64_t max_age_ms;
+	size_t max_rss; /* bytes resident */
+
 	unsigned stderr_rate; /* lines of stderr reported per second, bursts of ten times that */
 };
 
@@ -147,6 +153,7 @@ enum coproc_event_kind {
 	COPROC_EV_RESTARTING,	  /* the next start comes in a while */
 	COPROC_EV_FAILED,	  /* given up after restart_limit failures */
 	COPROC_EV_REPLACED,	  /* coproc_replace() has succeeded */
+	COPROC_EV_RECYCLING,	  /* worn (max_requests, max_age, max_rss): another follows */
 	COPROC_EV_REPLACE_FAILED, /* coproc_replace() was rolled back; the old one stays */
 	COPROC_EV_STOPPED,	  /* ended as asked */
 	COPROC_EV_LATE,		  /* a late reply came to its tombstone and was dropped */
@@ -193,6 +200,8 @@ struct coproc_platform {
 	 */
 	int (*spawn)(void *ctx, const struct coproc_options *options, struct coproc_child *child,
 		     const char **step);
+	/* Bytes of memory that @child has resident, 0 if unknown. */
+	size_t (*rss)(void *ctx, const struct coproc_child *child);
 	/* Send @sig to the whole process group of @child. */
 	void (*kill)(void *ctx, const struct coproc_child *child, int sig);
 	/* Returns true with *status as waitpid() sets it once the process has been reaped. */
@@ -205,7 +214,7 @@ struct coproc_platform {
 struct coproc_stats {
 	uint64_t accepted, answered, timeouts, crashed, desyncs, refused, cancelled, other_errors;
 	uint64_t late;	/* replies that came to a tombstone */
-	uint64_t starts, failures, replacements;
+	uint64_t starts, failures, replacements, recycled;
 	unsigned waiting, in_flight, workers, ready;
 	size_t waiting_bytes;
 	bool failed, stopping;

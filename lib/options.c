@@ -12,6 +12,7 @@ void coproc_options_init(struct coproc_options *options)
 	    .max_request = 64 << 10,
 	    .max_reply = 16 << 20,
 	    .window = 1,
+	    .workers = 1,
 	    .settle_ms = 20,
 	    .settle_over = 700,
 	    .queue = 10000,

@@ -4,9 +4,13 @@
 #include "clock.h"
 #include "log.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+/* The memory of busy workers is looked at so often. */
+#define RSS_LOOK_MS 1000
 
 static int64_t now_ms(const struct pool *p)
 {
@@ -28,31 +32,68 @@ static void report(struct pool *p, enum coproc_event_kind kind, int level, const
 	p->ops->on_event(p->ops->ctx, &event);
 }
 
-/* Start one worker with @settings and add it to the set. */
-static int add_worker(struct pool *p, struct settings *settings, struct worker **out)
-{
-	const char *step;
-	int rc = worker_start(&p->env, settings, ++p->last_id, out, &step);
+/* ---- starting ---- */
 
-	if (rc) {
-		report(p, COPROC_EV_START_FAILED, LOG_ERR, "worker %u: cannot start \"%s\": %s: %s",
-		       p->last_id, settings->o.argv[0], step, strerror(-rc));
-		return rc;
-	}
-	p->starts++;
-	TAILQ_INSERT_TAIL(&p->workers, *out, link);
-	return 0;
+static void note_failure(struct pool *p, const char *why)
+{
+	snprintf(p->last_failure, sizeof(p->last_failure), "%s", why);
 }
 
-/* A worker in service is lost, or could not be had: say when the next one comes. */
+/* Start one worker and add it to the set. Returns NULL with *@rc set if that failed. */
+static struct worker *add_worker(struct pool *p, struct settings *settings, enum worker_role role,
+				 struct worker *replaces, int *rc)
+{
+	struct worker *w = worker_new(&p->env, settings, ++p->last_id);
+	const char *step = "memory";
+	char why[160];
+
+	*rc = -ENOMEM;
+	if (w) {
+		w->role = role;
+		w->replaces = replaces;
+		TAILQ_INSERT_TAIL(&p->workers, w, link);
+		*rc = worker_start(w, &step);
+	}
+	if (!*rc) {
+		p->starts++;
+		return w;
+	}
+	snprintf(why, sizeof(why), "cannot start \"%.80s\": %s: %s", settings->o.argv[0], step,
+		 strerror(-*rc));
+	note_failure(p, why);
+	report(p, COPROC_EV_START_FAILED, LOG_ERR, "worker %u: %s", p->last_id, why);
+	if (w) {
+		TAILQ_REMOVE(&p->workers, w, link);
+		worker_free(w);
+	}
+	return NULL;
+}
+
+/* Whether it is one of the present workers or of the newcomers, and not on its way out. */
+static bool is_on_duty(const struct worker *w, enum worker_role role)
+{
+	return w->role == role && w->state <= WORKER_READY;
+}
+
+static unsigned count_on_duty(const struct pool *p, enum worker_role role)
+{
+	const struct worker *w;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(w, &p->workers, link)
+		n += is_on_duty(w, role);
+	return n;
+}
+
+/* A start or a serving worker has failed: say when the next start comes. */
 static void plan_restart(struct pool *p, int64_t served_ms)
 {
 	const struct coproc_platform *platform = p->env.platform;
 	int64_t delay;
 
 	p->failures++;
-	if (p->stopping || p->next)
-		return; /* nothing is to follow, or the newcomer will */
+	if (p->stopping || p->next_settings)
+		return; /* nothing is to follow, or the newcomers will */
 	delay = restart_after(&p->restart, &p->settings->restart, served_ms,
 			      platform->random(platform->ctx));
 	if (delay != RESTART_NEVER) {
@@ -61,69 +102,104 @@ static void plan_restart(struct pool *p, int64_t served_ms)
 		       (long long)delay, p->restart.failures);
 		return;
 	}
-	p->failed = true;
-	report(p, COPROC_EV_FAILED, LOG_ERR,
-	       "given up after %u failures in a row (restart-limit)", p->restart.failures);
-	p->ops->on_failed(p->ops->ctx);
+	p->restart_at_ms = CLOCK_NEVER;
+	p->failed = count_on_duty(p, WORKER_SERVING) == 0;
+	report(p, COPROC_EV_FAILED, LOG_ERR, "given up after %u failures in a row (restart-limit)",
+	       p->restart.failures);
+	if (p->failed)
+		p->ops->on_failed(p->ops->ctx);
 }
 
 int pool_start(struct pool *p)
 {
-	struct worker *w;
-	int rc;
+	int rc = 0;
 
 	p->restart_at_ms = CLOCK_NEVER;
-	rc = add_worker(p, p->settings, &w);
-	if (rc)
-		plan_restart(p, -1);
+	for (unsigned n = count_on_duty(p, WORKER_SERVING); n < p->settings->o.workers && !rc; n++)
+		if (!add_worker(p, p->settings, WORKER_SERVING, NULL, &rc))
+			plan_restart(p, -1);
 	p->ops->on_change(p->ops->ctx);
 	return rc;
 }
 
 /* ---- replacement ---- */
 
-static void forget_next(struct pool *p)
+static void end_replacement(struct pool *p)
 {
-	p->next = NULL;
 	settings_unref(p->next_settings);
 	p->next_settings = NULL;
 }
 
-static bool is_in_service(const struct pool *p, const struct worker *w)
+/* Stop the newcomers: of a replacement, or of the recycling of @replaces. */
+static void dismiss(struct pool *p, const struct worker *replaces)
 {
-	return w != p->next && w->state <= WORKER_READY;
+	struct worker *w;
+
+	TAILQ_FOREACH(w, &p->workers, link)
+	{
+		if (w->role != WORKER_NEWCOMER || w->replaces != replaces)
+			continue;
+		w->role = WORKER_RETIRED;
+		worker_stop(w);
+	}
 }
 
-/* The newcomer is ready: it takes over, what was in service is drained. */
+static void retire(struct worker *w)
+{
+	w->role = WORKER_RETIRED;
+	worker_drain(w);
+}
+
+/* All newcomers are ready: they take over, what served is drained. */
 static void take_over(struct pool *p)
 {
-	struct worker *newcomer = p->next, *w;
+	struct worker *w, *newest = NULL;
 
 	settings_unref(p->settings);
 	p->settings = settings_ref(p->next_settings);
-	forget_next(p);
+	end_replacement(p);
+	p->failed = false;
 	p->restart.failures = 0;
+	p->restart_at_ms = CLOCK_NEVER;
 	p->replacements++;
 	TAILQ_FOREACH(w, &p->workers, link)
-		if (w != newcomer && is_in_service(p, w))
-			worker_drain(w);
-	report(p, COPROC_EV_REPLACED, LOG_NOTICE, "worker %u (pid %d) has taken over", newcomer->id,
-	       (int)newcomer->child.pid);
+	{
+		if (w->role == WORKER_SERVING) {
+			retire(w);
+		} else if (w->role == WORKER_NEWCOMER) {
+			w->role = WORKER_SERVING;
+			newest = w;
+		}
+	}
+	report(p, COPROC_EV_REPLACED, LOG_NOTICE, "worker %u (pid %d) has taken over",
+	       newest ? newest->id : 0, newest ? (int)newest->child.pid : 0);
 }
 
-/* The newcomer failed: what was in service stays, or is started again. */
+/* A newcomer of the replacement failed: what served stays, or is started again. */
 static void roll_back(struct pool *p)
 {
-	struct worker *w;
-	bool served = false;
+	bool served = count_on_duty(p, WORKER_SERVING) > 0;
 
-	forget_next(p);
-	TAILQ_FOREACH(w, &p->workers, link)
-		served |= is_in_service(p, w);
-	report(p, COPROC_EV_REPLACE_FAILED, LOG_ERR, "the replacement failed; %s",
+	dismiss(p, NULL);
+	end_replacement(p);
+	report(p, COPROC_EV_REPLACE_FAILED, LOG_ERR, "the replacement failed (%s); %s",
+	       p->last_failure,
 	       served ? "the old process and its options stay" : "the old options stay");
-	if (!served && p->restart_at_ms == CLOCK_NEVER)
+	if (count_on_duty(p, WORKER_SERVING) < p->settings->o.workers && !p->failed)
 		plan_restart(p, -1);
+}
+
+static void take_over_if_ready(struct pool *p)
+{
+	const struct worker *w;
+	unsigned ready = 0;
+
+	if (!p->next_settings)
+		return;
+	TAILQ_FOREACH(w, &p->workers, link)
+		ready += w->role == WORKER_NEWCOMER && !w->replaces && w->state == WORKER_READY;
+	if (ready >= p->next_settings->o.workers)
+		take_over(p);
 }
 
 /* No process whose place could be kept: begin afresh. */
@@ -133,38 +209,103 @@ static void start_over(struct pool *p, struct settings *settings)
 	p->settings = settings_ref(settings);
 	p->failed = false;
 	p->restart.failures = 0;
-	if (pool_start(p) == 0) {
-		p->replacements++;
-		report(p, COPROC_EV_REPLACED, LOG_NOTICE, "started anew");
-	}
+	p->replacements++;
+	report(p, COPROC_EV_REPLACED, LOG_NOTICE, "nothing was running: starting anew");
+	pool_start(p);
 }
 
 void pool_replace(struct pool *p, struct settings *settings)
 {
-	struct worker *w = NULL;
+	struct worker *w;
+	int rc = 0;
 
-	if (p->next) { /* overtaken by this one */
-		w = p->next;
-		forget_next(p);
-		worker_stop(w);
-	}
+	dismiss(p, NULL); /* a replacement that this one overtakes */
 	TAILQ_FOREACH(w, &p->workers, link)
-		if (is_in_service(p, w))
-			break;
-	if (!w) {
+		if (w->role == WORKER_SERVING)
+			dismiss(p, w);
+	end_replacement(p);
+	if (!count_on_duty(p, WORKER_SERVING)) {
 		start_over(p, settings);
 		return;
 	}
 	p->next_settings = settings_ref(settings);
-	/* on_ready() may come before add_worker() returns, when `next` is not yet known. */
-	if (add_worker(p, settings, &w)) {
-		roll_back(p);
-		return;
-	}
-	p->next = w;
-	if (w->state == WORKER_READY)
-		take_over(p);
+	p->restart_at_ms = CLOCK_NEVER; /* the newcomers take that place too */
+	for (unsigned n = 0; n < settings->o.workers && p->next_settings && !rc; n++)
+		if (!add_worker(p, settings, WORKER_NEWCOMER, NULL, &rc))
+			roll_back(p);
 	p->ops->on_change(p->ops->ctx);
+}
+
+/* ---- recycling ---- */
+
+/* Why @w is worn, NULL if it is not. */
+static const char *wear(const struct pool *p, const struct worker *w, int64_t now, bool look)
+{
+	const struct coproc_options *o = &w->settings->o;
+	const struct coproc_platform *platform = p->env.platform;
+
+	if (!is_on_duty(w, WORKER_SERVING) || w->state != WORKER_READY || now < w->recycle_after_ms)
+		return NULL;
+	if (o->max_requests && w->sent >= o->max_requests)
+		return "max-requests";
+	if (o->max_age_ms && now - w->ready_ms >= o->max_age_ms)
+		return "max-age";
+	if (look && o->max_rss && platform->rss(platform->ctx, &w->child) > o->max_rss)
+		return "max-rss";
+	return NULL;
+}
+
+/* Start the one that is to follow a worn worker; one at a time. */
+static void recycle_worn(struct pool *p)
+{
+	int64_t now = now_ms(p);
+	bool look = p->settings->o.max_rss && now >= p->look_at_ms;
+	const char *reason = NULL;
+	struct worker *w;
+	int rc;
+
+	if (p->stopping || p->next_settings || count_on_duty(p, WORKER_NEWCOMER))
+		return;
+	if (look)
+		p->look_at_ms = now + RSS_LOOK_MS;
+	TAILQ_FOREACH(w, &p->workers, link)
+	{
+		reason = wear(p, w, now, look);
+		if (reason)
+			break;
+	}
+	if (!reason)
+		return;
+	report(p, COPROC_EV_RECYCLING, LOG_INFO, "worker %u (pid %d) is recycled (%s)", w->id,
+	       (int)w->child.pid, reason);
+	w->recycle_after_ms = now + p->settings->o.restart_delay_max_ms; /* should it fail */
+	add_worker(p, p->settings, WORKER_NEWCOMER, w, &rc);
+	p->ops->on_change(p->ops->ctx);
+}
+
+/* A newcomer for one worker is ready. */
+static void succeed(struct pool *p, struct worker *newcomer)
+{
+	struct worker *old = newcomer->replaces;
+
+	newcomer->role = WORKER_SERVING;
+	newcomer->replaces = NULL;
+	p->recycled++;
+	retire(old);
+}
+
+/* The worker that is to be recycled is gone: its newcomer serves as any other. */
+static void lose_predecessor(struct pool *p, const struct worker *gone)
+{
+	struct worker *w;
+
+	TAILQ_FOREACH(w, &p->workers, link)
+	{
+		if (w->role == WORKER_NEWCOMER && w->replaces == gone) {
+			w->role = WORKER_SERVING;
+			w->replaces = NULL;
+		}
+	}
 }
 
 /* ---- upcalls of the workers ---- */
@@ -173,20 +314,30 @@ static void on_ready(void *ctx, struct worker *w)
 {
 	struct pool *p = ctx;
 
-	if (w == p->next)
-		take_over(p);
+	if (w->role == WORKER_NEWCOMER && w->replaces)
+		succeed(p, w);
+	else if (w->role == WORKER_NEWCOMER)
+		take_over_if_ready(p);
 	p->ops->on_change(p->ops->ctx);
 }
 
-static void on_worker_failed(void *ctx, struct worker *w)
+static void on_worker_failed(void *ctx, struct worker *w, const char *why)
 {
 	struct pool *p = ctx;
 	int64_t served_ms = w->ready_ms < 0 ? -1 : now_ms(p) - w->ready_ms;
+	enum worker_role role = w->role;
 
-	if (w == p->next)
+	note_failure(p, why);
+	w->role = WORKER_RETIRED;
+	if (role == WORKER_NEWCOMER && !w->replaces) {
 		roll_back(p);
-	else if (!w->retired)
-		plan_restart(p, served_ms);
+	} else if (role == WORKER_SERVING) {
+		lose_predecessor(p, w);
+		if (count_on_duty(p, WORKER_SERVING) < p->settings->o.workers)
+			plan_restart(p, served_ms);
+		else
+			p->failures++;
+	}
 	p->ops->on_change(p->ops->ctx);
 }
 
@@ -232,7 +383,7 @@ void pool_finish(struct pool *p)
 		TAILQ_REMOVE(&p->workers, w, link);
 		worker_free(w);
 	}
-	forget_next(p);
+	end_replacement(p);
 	settings_unref(p->settings);
 }
 
@@ -245,7 +396,7 @@ struct worker *pool_pick(struct pool *p, bool idle)
 	{
 		unsigned room;
 
-		if (w == p->next || (idle && worker_in_flight(w)))
+		if (w->role != WORKER_SERVING || (idle && worker_in_flight(w)))
 			continue;
 		room = worker_room(w);
 		if (room > most) {
@@ -261,7 +412,7 @@ struct worker *pool_ready(const struct pool *p)
 	struct worker *w;
 
 	TAILQ_FOREACH(w, &p->workers, link)
-		if (w != p->next && w->state == WORKER_READY)
+		if (w->role == WORKER_SERVING && w->state == WORKER_READY)
 			return w;
 	return NULL;
 }
@@ -270,6 +421,7 @@ void pool_flush(struct pool *p)
 {
 	struct worker *w, *next;
 
+	recycle_worn(p);
 	TAILQ_FOREACH_SAFE(w, &p->workers, link, next)
 	{
 		worker_flush(w);
@@ -286,9 +438,12 @@ static void stop_all(struct pool *p, void (*how)(struct worker *w))
 
 	p->stopping = true;
 	p->restart_at_ms = CLOCK_NEVER;
-	forget_next(p);
+	end_replacement(p);
 	TAILQ_FOREACH(w, &p->workers, link)
+	{
+		w->role = WORKER_RETIRED;
 		how(w);
+	}
 	p->ops->on_change(p->ops->ctx);
 }
 
@@ -314,10 +469,16 @@ void pool_tick(struct pool *p, int64_t now)
 
 int64_t pool_deadline_ms(const struct pool *p)
 {
+	bool may_recycle = !p->stopping && !p->next_settings && !count_on_duty(p, WORKER_NEWCOMER);
 	int64_t at = p->restart_at_ms;
-	struct worker *w;
+	const struct worker *w;
 
 	TAILQ_FOREACH(w, &p->workers, link)
+	{
 		at = MIN(at, worker_deadline_ms(w));
+		if (may_recycle && w->role == WORKER_SERVING && w->state == WORKER_READY)
+			at = MIN(at, MAX(clock_deadline_ms(w->ready_ms, w->settings->o.max_age_ms),
+					 w->recycle_after_ms));
+	}
 	return at;
 }

@@ -7,8 +7,10 @@
  * again after failures, puts new ones in the place of old ones, and stops
  * them. It knows no requests.
  *
- * Normally there is one worker. While a replacement is on its way there are
- * two, the newcomer not yet in service; and for a while ones that drain or stop.
+ * `workers` of the options (normally 1) are SERVING. Beside them there may be
+ * NEWCOMERs, which take over once they are ready: all of them together in a
+ * replacement (other options, or asked for), one for one when a worn worker is
+ * recycled. Who was taken over from is RETIRED: it drains, stops and goes.
  */
 
 #include "restart.h"
@@ -27,19 +29,20 @@ struct pool_ops {
 };
 
 struct pool {
-	const struct pool_ops *ops;	 /* borrowed */
+	const struct pool_ops *ops; /* borrowed */
 	struct worker_env env;
 	struct worker_ops worker_ops;
-	struct settings *settings;	 /* one reference; what new workers are started with */
-	struct settings *next_settings;	 /* of the replacement under way, NULL if none */
-	struct worker *next;		 /* the newcomer, in workers too; NULL if none */
-	struct worker_list workers;	 /* owned; linked by worker.link, oldest first */
+	struct settings *settings;	/* one reference; what new workers are started with */
+	struct settings *next_settings; /* of the replacement under way, NULL if none */
+	struct worker_list workers;	/* owned; linked by worker.link, oldest first */
 	unsigned last_id;
 	struct restart restart;
-	int64_t restart_at_ms;		 /* CLOCK_NEVER if none is due */
+	int64_t restart_at_ms; /* CLOCK_NEVER if no start is due */
+	int64_t look_at_ms;    /* next look at the memory of the workers */
 	bool failed;
 	bool stopping;
-	uint64_t starts, failures, replacements;
+	uint64_t starts, failures, replacements, recycled;
+	char last_failure[200]; /* "" if there was none */
 };
 
 /*
@@ -53,10 +56,11 @@ void pool_init(struct pool *p, struct event_base *base, const struct coproc_plat
 /* Kill, reap and free all. */
 void pool_finish(struct pool *p);
 
-/* Start a worker. Returns 0, or -errno; a failure is counted and tried again later. */
+/* Start what is missing. Returns 0, or -errno; a failure is counted and tried again later. */
 int pool_start(struct pool *p);
 
-/* Start one beside the present one with @settings (a reference is taken), see coproc_replace(). */
+/* Start new ones beside the present ones with @settings (a reference is taken), see
+ * coproc_replace(). */
 void pool_replace(struct pool *p, struct settings *settings);
 
 /*
@@ -66,7 +70,10 @@ void pool_replace(struct pool *p, struct settings *settings);
  */
 struct worker *pool_pick(struct pool *p, bool idle);
 
-/* Write what was sent in this turn of the loop and free the workers that are gone. */
+/*
+ * End the turn of the loop: write what was sent, recycle what is worn, free the
+ * workers that are gone.
+ */
 void pool_flush(struct pool *p);
 
 /* Start no more and stop all workers; when pool_is_empty() they are gone. */
@@ -83,7 +90,7 @@ static inline bool pool_is_empty(const struct pool *p)
 	return TAILQ_EMPTY(&p->workers);
 }
 
-/* The oldest ready worker in service, NULL if none. */
+/* The oldest ready worker that serves, NULL if none does. */
 struct worker *pool_ready(const struct pool *p);
 
 #endif

@@ -9,6 +9,8 @@
 /* The most requests that may be with one process. */
 #define WINDOW_MAX 4096
 
+#define WORKERS_MAX 256
+
 static void words_free(char *const *words)
 {
 	if (!words)
@@ -84,6 +86,8 @@ static const char *find_fault(const struct coproc_options *o)
 		return "command: none given";
 	if (o->window < 1 || o->window > WINDOW_MAX)
 		return "window: allowed are 1 to 4096";
+	if (o->workers < 1 || o->workers > WORKERS_MAX)
+		return "workers: allowed are 1 to 256";
 	if (!o->suffix_len)
 		return "request-suffix: must not be empty";
 	if (!o->max_request || !o->max_reply)

@@ -391,6 +391,23 @@ static int real_spawn(void *ctx, const struct coproc_options *options, struct co
 	return spawn(options, child, step);
 }
 
+static size_t real_rss(void *ctx, const struct coproc_child *child)
+{
+	unsigned long pages = 0;
+	char path[40];
+	FILE *f;
+
+	(void)ctx;
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)child->pid);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	if (fscanf(f, "%*u %lu", &pages) != 1)
+		pages = 0;
+	fclose(f);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
 static void real_kill(void *ctx, const struct coproc_child *child, int sig)
 {
 	(void)ctx;
@@ -416,6 +433,7 @@ static uint32_t real_random(void *ctx)
 const struct coproc_platform spawn_platform = {
     .now_ms = real_now_ms,
     .spawn = real_spawn,
+    .rss = real_rss,
     .kill = real_kill,
     .reap = real_reap,
     .random = real_random,

@@ -117,7 +117,7 @@ static void give_up(struct worker *w, enum coproc_event_kind kind, enum coproc_c
 	       worker_in_flight(w));
 	lose_all(w, first, others, why);
 	begin_stop(w, STOP_TERM);
-	w->env->ops->on_failed(w->env->ops->ctx, w);
+	w->env->ops->on_failed(w->env->ops->ctx, w, why);
 }
 
 static void give_up_desync(struct worker *w)
@@ -190,11 +190,11 @@ int worker_send(struct worker *w, const char *bytes, size_t len, void *tag, bool
 	memcpy(at + o->prefix_len + len, o->suffix, o->suffix_len);
 	/* The first reply of a life may be a greeting: then the true one follows as a surplus. */
 	suspicious = is_lockstep(w) &&
-		     (!w->has_sent || filter_is_suspicious(bytes, len, o->settle_over));
-	w->has_sent = true;
+		     (!w->sent || filter_is_suspicious(bytes, len, o->settle_over));
 	if (!worker_in_flight(w))
 		w->head_since_ms = now_ms(w);
 	w->exclusive = exclusive;
+	w->sent++;
 	*out_place = flights_push(&w->flights, tag, suspicious);
 	if (w->in.staged.len > FLUSH_EARLY)
 		stream_out_flush(&w->in);
@@ -258,7 +258,6 @@ void worker_drain(struct worker *w)
 	if (w->state >= WORKER_DRAINING)
 		return;
 	set_state(w, WORKER_DRAINING);
-	w->retired = true;
 	w->drain_by_ms = clock_deadline_ms(now_ms(w), w->settings->o.drain_timeout_ms);
 	if (!worker_in_flight(w))
 		worker_stop(w);
@@ -386,7 +385,7 @@ static void die(struct worker *w, const char *how)
 	report(w, COPROC_EV_EXITED, LOG_WARNING, "%s; %lld ms after its start, %u requests lost",
 	       why, (long long)(now_ms(w) - w->started_ms), worker_in_flight(w));
 	lose_all(w, COPROC_CRASHED, COPROC_CRASHED, why);
-	w->env->ops->on_failed(w->env->ops->ctx, w);
+	w->env->ops->on_failed(w->env->ops->ctx, w, why);
 }
 
 static void exited_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
@@ -444,8 +443,7 @@ static void become_ready(struct worker *w)
 	w->env->ops->on_ready(w->env->ops->ctx, w);
 }
 
-static struct worker *worker_new(const struct worker_env *env, struct settings *settings,
-				 unsigned id)
+struct worker *worker_new(const struct worker_env *env, struct settings *settings, unsigned id)
 {
 	struct worker *w = calloc(1, sizeof(*w));
 
@@ -466,30 +464,24 @@ static struct worker *worker_new(const struct worker_env *env, struct settings *
 	return w;
 }
 
-int worker_start(const struct worker_env *env, struct settings *settings, unsigned id,
-		 struct worker **out, const char **step)
+int worker_start(struct worker *w, const char **step)
 {
-	struct worker *w = worker_new(env, settings, id);
+	const struct coproc_platform *platform = w->env->platform;
+	const struct coproc_options *o = &w->settings->o;
 	int rc;
 
 	*step = "memory";
-	if (!w)
-		return -ENOMEM;
-	rc = flights_init(&w->flights, settings->o.window, &settings->framing,
-			  settings->o.max_reply);
+	rc = flights_init(&w->flights, o->window, &w->settings->framing, o->max_reply);
 	if (!rc)
-		rc = env->platform->spawn(env->platform->ctx, &settings->o, &w->child, step);
-	if (!rc) {
-		w->reaped = false;
-		*step = "memory";
-		rc = open_streams(w);
-	}
-	if (rc) {
-		worker_free(w);
+		rc = platform->spawn(platform->ctx, o, &w->child, step);
+	if (rc)
 		return rc;
-	}
-	*out = w;
-	report(w, COPROC_EV_STARTED, LOG_INFO, "started: %s", settings->o.argv[0]);
+	w->reaped = false;
+	*step = "memory";
+	rc = open_streams(w);
+	if (rc)
+		return rc;
+	report(w, COPROC_EV_STARTED, LOG_INFO, "started: %s", o->argv[0]);
 	become_ready(w);
 	return 0;
 }

@@ -22,8 +22,8 @@ enum worker_state { WORKER_STARTING, WORKER_READY, WORKER_DRAINING, WORKER_STOPP
 /* Upcalls about the process, to the pool. Not for freeing the worker in them. */
 struct worker_ops {
 	void (*on_ready)(void *ctx, struct worker *w);
-	/* It failed without having been asked to stop; it ends by itself. */
-	void (*on_failed)(void *ctx, struct worker *w);
+	/* It failed without having been asked to stop; it ends by itself. @why: one line. */
+	void (*on_failed)(void *ctx, struct worker *w, const char *why);
 	/* Reaped, streams ended: it may be freed later. */
 	void (*on_gone)(void *ctx, struct worker *w);
 	/* It has room, is idle, or has another deadline: to be looked at when the turn ends. */
@@ -40,11 +40,21 @@ struct worker_env {
 	const struct worker_ops *ops;
 };
 
+/* What the pool has a worker for. */
+enum worker_role {
+	WORKER_SERVING,	 /* one of those that take requests */
+	WORKER_NEWCOMER, /* is to take over when it is ready */
+	WORKER_RETIRED,	 /* others have taken over: its end is no failure */
+};
+
 /* The steps of stopping. */
 enum stop_step { STOP_EOF, STOP_TERM, STOP_KILL };
 
 struct worker {
 	TAILQ_ENTRY(worker) link; /* pool.workers */
+	enum worker_role role;	  /* the pool's, as the next two */
+	struct worker *replaces;  /* borrowed; the one that a newcomer recycles, NULL for all */
+	int64_t recycle_after_ms; /* not to be recycled before */
 	const struct worker_env *env;
 	struct settings *settings; /* one reference */
 	unsigned id;
@@ -61,8 +71,8 @@ struct worker {
 	bool drained;	/* stdout was found empty in this turn of the loop */
 	bool exclusive;	/* what it has must stay alone */
 	bool has_output; /* at least one byte came on stdout */
-	bool has_sent;	/* at least one request was sent to it */
-	bool retired;	/* another takes its place: its end is no failure */
+
+	uint64_t sent;	/* requests */
 
 	/* Moments, CLOCK_NEVER where none is set. */
 	int64_t started_ms;
@@ -76,19 +86,25 @@ struct worker {
 };
 
 /*
- * Make a worker and start its process.
+ * Make a worker, without a process.
  *
  * @env       borrowed; must outlive the worker
  * @settings  one reference is taken
  * @id        for logs
- * @out       set on success; free with worker_free() after GONE
- * @step      on failure set to a static word for what failed
+ *
+ * Returns NULL without memory; end with worker_free().
+ */
+struct worker *worker_new(const struct worker_env *env, struct settings *settings, unsigned id);
+
+/*
+ * Start its process, once.
+ *
+ * @step  on failure set to a static word for what failed
  *
  * Upcalls: on_event and, where it is ready by having been started, on_ready.
- * Returns 0 or -errno.
+ * Returns 0 or -errno; after a failure only worker_free() is allowed.
  */
-int worker_start(const struct worker_env *env, struct settings *settings, unsigned id,
-		 struct worker **out, const char **step) WARN_UNUSED;
+int worker_start(struct worker *w, const char **step) WARN_UNUSED;
 
 /*
  * Free it. A process that is still there is killed and reaped first (waits up
