@@ -327,8 +327,6 @@ static const char *find_conflict(const struct config *c)
 		return "queue-bytes: is less than max-request";
 	if (e->user && geteuid() != 0)
 		return "coprocess-user: only root may run the program as somebody else";
-	if (e->user && c->uid != (uid_t)-1 && c->uid != 0)
-		return "coprocess-user: cannot be together with user, which gives up the right to it";
 	if ((c->uid != (uid_t)-1 || c->gid != (gid_t)-1) && geteuid() != 0 && c->uid != geteuid())
 		return "user, group: only root may become somebody else";
 	return NULL;

@@ -37,6 +37,11 @@ struct config_listen {
 	uid_t owner;   /* (uid_t)-1: leave */
 	gid_t group;   /* (gid_t)-1: leave */
 	enum config_replies replies;
+	/* Who may ask: with both empty everybody whom the socket's mode lets in. */
+	uid_t *allow_users; /* owned */
+	size_t allow_user_count;
+	gid_t *allow_groups; /* owned */
+	size_t allow_group_count;
 };
 
 struct config_patterns; /* compiled regular expressions (PCRE2) */

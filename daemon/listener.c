@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "listener.h"
 
+#include "fd.h"
 #include "log.h"
 #include "session.h"
 
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 /* Accepting is tried again so long after descriptors ran out, or when a session ends. */
 #define RETRY_MS 100
@@ -36,13 +38,78 @@ static void pause_if_full(struct listener *l)
 	evconnlistener_disable(l->ev);
 }
 
+static bool has_gid(const struct config_listen *rules, gid_t gid)
+{
+	for (size_t i = 0; i < rules->allow_group_count; i++)
+		if (rules->allow_groups[i] == gid)
+			return true;
+	return false;
+}
+
+/* Whether the peer is in an allowed group, by its supplementary ones too. */
+static bool is_group_allowed(const struct config_listen *rules, int fd, gid_t primary)
+{
+	gid_t groups[1024];
+	socklen_t len = sizeof(groups);
+
+	if (has_gid(rules, primary))
+		return true;
+	if (!rules->allow_group_count ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) < 0)
+		return false;
+	for (size_t i = 0; i < len / sizeof(groups[0]); i++)
+		if (has_gid(rules, groups[i]))
+			return true;
+	return false;
+}
+
+/* Whether `allow-user` and `allow-group` let the peer in; root is named like any other. */
+static bool is_allowed(const struct listener *l, int fd)
+{
+	const struct config_listen *rules = l->rules;
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (!rules->allow_user_count && !rules->allow_group_count)
+		return true;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return false;
+	for (size_t i = 0; i < rules->allow_user_count; i++)
+		if (rules->allow_users[i] == cred.uid)
+			return true;
+	return is_group_allowed(rules, fd, cred.gid);
+}
+
+/* Tell a peer that may not ask, and close. */
+static void deny(const struct listener *l, int fd)
+{
+	const char *text = l->rules->replies == REPLIES_STATUS
+			       ? "-denied this user may not ask here\n"
+			       : "coprocd: error: denied: this user may not ask here\n";
+	struct ucred cred = {.uid = (uid_t)-1, .gid = (gid_t)-1};
+	socklen_t len = sizeof(cred);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		cred.pid = 0;
+	log_at(LOG_WARNING, "%s: uid %d, gid %d, pid %d denied (allow-user, allow-group)", l->name,
+	       (int)cred.uid, (int)cred.gid, (int)cred.pid);
+	/* The socket's buffer is empty: the line fits, or the peer is gone. */
+	if (send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		log_at(LOG_DEBUG, "%s: the denied peer has left", l->name);
+	fd_close(&fd);
+}
+
 static void accept_cb(struct evconnlistener *ev UNUSED, evutil_socket_t fd,
 		      struct sockaddr *address UNUSED, int len UNUSED, void *arg)
 {
 	struct listener *l = arg;
 
 	l->starved = false;
-	if (!hall_admit(l->hall, fd, l->replies))
+	if (!is_allowed(l, fd)) {
+		deny(l, fd);
+		return;
+	}
+	if (!hall_admit(l->hall, fd, l->rules->replies))
 		pause_if_full(l);
 }
 
@@ -93,7 +160,7 @@ int listener_new(struct event_base *base, struct hall *hall, struct unix_socket 
 	l->socket = *socket;
 	*socket = (struct unix_socket){.fd = -1};
 	l->hall = hall;
-	l->replies = listen->replies;
+	l->rules = listen;
 	l->name = listener_name(listen);
 	l->retry = evtimer_new(base, retry_cb, l);
 	l->ev = evconnlistener_new(base, accept_cb, l, LEV_OPT_CLOSE_ON_EXEC, 0, l->socket.fd);

@@ -21,7 +21,7 @@ struct listener {
 	struct evconnlistener *ev;  /* owned */
 	struct event *retry;	    /* owned; after descriptors ran out */
 	struct hall *hall;	    /* borrowed */
-	enum config_replies replies;
+	const struct config_listen *rules; /* borrowed; of the config in force */
 	char *name;  /* owned; the path or fd:NAME */
 	bool paused; /* by max-clients */
 	bool starved; /* descriptors have run out; said once */

@@ -119,8 +119,8 @@ static void switch_listeners(struct server *s, const struct config *config)
 	for (size_t i = 0; i < config->listen_count; i++) {
 		l = find_listener(s, &config->listens[i]);
 		if (!l)
-			continue;
-		l->replies = config->listens[i].replies;
+			continue; /* a newcomer */
+		l->rules = &config->listens[i];
 		TAILQ_REMOVE(&s->listeners, l, link);
 		TAILQ_INSERT_TAIL(&kept, l, link);
 	}
@@ -416,7 +416,7 @@ static int set_up(struct server *s)
 	if (open_listeners(s, c, error, sizeof(error)))
 		return give_up(s, EXIT_CODE_SOCKET, error);
 	switch_listeners(s, c);
-	if (drop_privileges(c->user, c->uid, c->gid)) {
+	if (drop_privileges(c->user, c->uid, c->gid, c->engine.user)) {
 		snprintf(error, sizeof(error), "cannot become user %s, group %s: %s",
 			 c->user ? c->user : "-", c->group ? c->group : "-", strerror(errno));
 		return give_up(s, EXIT_CODE_SYSTEM, error);

@@ -166,6 +166,14 @@ static int keep_ending(struct slot *slot, enum coproc_code code, const char *byt
 	return 0;
 }
 
+static void uncrowd(struct session *s)
+{
+	if (!s->is_crowded)
+		return;
+	s->is_crowded = false;
+	TAILQ_REMOVE(&s->hall->crowded, s, crowded_link);
+}
+
 static void slot_free(struct slot *slot)
 {
 	free(slot->ending);
@@ -177,8 +185,11 @@ static void remove_first(struct session *s)
 	struct slot *slot = STAILQ_FIRST(&s->slots);
 
 	STAILQ_REMOVE_HEAD(&s->slots, link);
-	s->unfinished--;
 	slot_free(slot);
+	if (--s->unfinished)
+		return;
+	s->hall->active--;
+	uncrowd(s);
 }
 
 /* A request has ended. */
@@ -222,7 +233,7 @@ static struct slot *slot_new(struct session *s, const char *bytes, size_t len)
 	slot->len = len;
 	memcpy(slot->bytes, bytes, len);
 	STAILQ_INSERT_TAIL(&s->slots, slot, link);
-	s->unfinished++;
+	s->hall->active += !s->unfinished++;
 	return slot;
 }
 
@@ -274,6 +285,22 @@ static void wait_for_room(struct session *s)
 	TAILQ_INSERT_TAIL(&s->hall->waiting, s, waiting_link);
 }
 
+/*
+ * While the processes are busy and others ask too, a client holds one place in
+ * the queue: so one that floods gets its turn as the polite ones do, and
+ * requests still start in the order in which they entered the queue.
+ */
+static bool is_crowded(struct session *s)
+{
+	struct hall *h = s->hall;
+
+	if (!s->is_crowded && s->unfinished && h->active > 1 && coproc_has_backlog(h->engine)) {
+		s->is_crowded = true;
+		TAILQ_INSERT_TAIL(&h->crowded, s, crowded_link);
+	}
+	return s->is_crowded;
+}
+
 /* Whether the session may hand one more request in now. */
 static bool may_ask(struct session *s, size_t len)
 {
@@ -281,7 +308,7 @@ static bool may_ask(struct session *s, size_t len)
 
 	if (s->broken || s->unfinished >= c->client_requests || s->out.len >= c->client_buffer)
 		return false;
-	if (s->is_waiting)
+	if (s->is_waiting || is_crowded(s))
 		return false;
 	if (c->overload == OVERLOAD_WAIT && !coproc_has_room(s->hall->engine, len)) {
 		wait_for_room(s);
@@ -376,6 +403,7 @@ static void session_close(struct session *s)
 		TAILQ_REMOVE(&h->dirty, s, dirty_link);
 	if (s->is_waiting)
 		TAILQ_REMOVE(&h->waiting, s, waiting_link);
+	uncrowd(s);
 	TAILQ_REMOVE(&h->all, s, link);
 	h->count--;
 	event_del(&s->io);
@@ -521,6 +549,7 @@ int hall_init(struct hall *h, struct event_base *base, struct coproc *engine,
 	TAILQ_INIT(&h->all);
 	TAILQ_INIT(&h->dirty);
 	TAILQ_INIT(&h->waiting);
+	TAILQ_INIT(&h->crowded);
 	event_assign(&h->flush, base, -1, 0, flush_cb, h);
 	h->area = malloc(AREA_SIZE);
 	return h->area ? 0 : -ENOMEM;
@@ -570,6 +599,10 @@ void hall_resume(struct hall *h)
 {
 	struct session *s;
 
+	while (!coproc_has_backlog(h->engine) && (s = TAILQ_FIRST(&h->crowded))) {
+		uncrowd(s);
+		mark_dirty(s);
+	}
 	while ((s = TAILQ_FIRST(&h->waiting))) {
 		if (!coproc_has_room(h->engine, h->config->engine.max_request))
 			return;

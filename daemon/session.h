@@ -29,6 +29,8 @@ struct hall {
 	struct session_list all;     /* owned; linked by session.link */
 	struct session_list dirty;   /* with something to write or resume; session.dirty_link */
 	struct session_list waiting; /* for room in the queue; session.waiting_link */
+	struct session_list crowded; /* may not ask before others had a turn; session.crowded_link */
+	unsigned active;	     /* sessions with unfinished requests */
 	struct event flush;	     /* activated at most once per turn of the loop */
 	bool flushing;
 	char *area;		     /* what sessions read into, one after the other */
@@ -43,6 +45,7 @@ struct session {
 	TAILQ_ENTRY(session) link;	   /* hall.all */
 	TAILQ_ENTRY(session) dirty_link;   /* hall.dirty, while is_dirty */
 	TAILQ_ENTRY(session) waiting_link; /* hall.waiting, while is_waiting */
+	TAILQ_ENTRY(session) crowded_link; /* hall.crowded, while is_crowded */
 	struct hall *hall;		   /* borrowed */
 	struct event io;
 	struct slot_list slots; /* owned; unfinished requests, the oldest first */
@@ -60,7 +63,7 @@ struct session {
 	bool eof;	 /* the client sends no more */
 	bool throttled;	 /* input has come that may not be taken yet */
 	bool broken;	 /* to be closed at the end of the turn */
-	bool is_dirty, is_waiting;
+	bool is_dirty, is_waiting, is_crowded;
 };
 
 /*
@@ -78,7 +81,7 @@ void hall_finish(struct hall *h);
 /* Take a new connection in. @fd is consumed always. Returns 0 or -ENOMEM (logged). */
 int hall_admit(struct hall *h, int fd, enum config_replies replies) WARN_UNUSED;
 
-/* The queue has room again: let the sessions that wait for it go on, in order. */
+/* The queue has room, or no backlog: let the sessions that wait for it go on, in order. */
 void hall_resume(struct hall *h);
 
 /* Whether anything is still to be written to a client. */

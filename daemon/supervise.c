@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/capability.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -140,15 +142,36 @@ void pid_file_remove(struct pid_file *p)
 	p->path = NULL;
 }
 
-int drop_privileges(const char *user, uid_t uid, gid_t gid)
+/* The capabilities that starting and signalling another user's processes need, no others. */
+static int keep_capabilities(void)
 {
+	static const cap_value_t needed[] = {CAP_SETUID, CAP_SETGID, CAP_KILL};
+	cap_t caps = cap_init();
+	int rc = 0;
+
+	if (!caps)
+		return -errno;
+	if (cap_set_flag(caps, CAP_PERMITTED, ARRAY_SIZE(needed), needed, CAP_SET) < 0 ||
+	    cap_set_flag(caps, CAP_EFFECTIVE, ARRAY_SIZE(needed), needed, CAP_SET) < 0 ||
+	    cap_set_proc(caps) < 0)
+		rc = -errno;
+	cap_free(caps);
+	return rc;
+}
+
+int drop_privileges(const char *user, uid_t uid, gid_t gid, bool change_user)
+{
+	bool keep = change_user && uid != (uid_t)-1 && uid != 0;
+
+	if (keep && prctl(PR_SET_KEEPCAPS, 1L) < 0)
+		return -errno;
 	if (gid != (gid_t)-1 && (user ? initgroups(user, gid) : setgroups(1, &gid)) < 0)
 		return -errno;
 	if (gid != (gid_t)-1 && setresgid(gid, gid, gid) < 0)
 		return -errno;
 	if (uid != (uid_t)-1 && setresuid(uid, uid, uid) < 0)
 		return -errno;
-	return 0;
+	return keep ? keep_capabilities() : 0;
 }
 
 #if HAVE_LIBSYSTEMD

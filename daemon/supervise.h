@@ -63,8 +63,11 @@ void supervise_status(const char *status);
 /*
  * Give up root for good. (uid_t)-1 and (gid_t)-1 leave things as they are.
  *
+ * @change_user  keep the capabilities to start processes as another user, and
+ *		 to signal them; they do not pass to those processes
+ *
  * Returns 0 or -errno.
  */
-int drop_privileges(const char *user, uid_t uid, gid_t gid) WARN_UNUSED;
+int drop_privileges(const char *user, uid_t uid, gid_t gid, bool change_user) WARN_UNUSED;
 
 #endif

@@ -96,6 +96,10 @@ void config_free(struct config *c)
 	free(c->store->env);
 	free(c->store->kept);
 	free(c->store);
+	for (size_t i = 0; i < c->listen_count; i++) {
+		free(c->listens[i].allow_users);
+		free(c->listens[i].allow_groups);
+	}
 	free(c->listens);
 	free(c);
 }
@@ -424,6 +428,33 @@ static int parse_mode(const char *text, mode_t *out)
 	return 0;
 }
 
+static const char *allow_user(struct config_listen *l, const char *value)
+{
+	uid_t *users = realloc(l->allow_users, (l->allow_user_count + 1) * sizeof(*users));
+	gid_t ignored;
+
+	if (!users)
+		return "is too much for the memory";
+	l->allow_users = users;
+	if (find_user(value, &users[l->allow_user_count], &ignored))
+		return "allow-user is no user here";
+	l->allow_user_count++;
+	return NULL;
+}
+
+static const char *allow_group(struct config_listen *l, const char *value)
+{
+	gid_t *groups = realloc(l->allow_groups, (l->allow_group_count + 1) * sizeof(*groups));
+
+	if (!groups)
+		return "is too much for the memory";
+	l->allow_groups = groups;
+	if (find_group(value, &groups[l->allow_group_count]))
+		return "allow-group is no group here";
+	l->allow_group_count++;
+	return NULL;
+}
+
 /* One ",key=value" of a listen line; NULL if good, else what is wrong. */
 static const char *listen_detail(struct config_listen *l, const char *key, const char *value)
 {
@@ -435,8 +466,12 @@ static const char *listen_detail(struct config_listen *l, const char *key, const
 		l->replies = REPLIES_STATUS;
 	else if (!strcmp(key, "replies"))
 		return "replies is neither plain nor status";
+	else if (!strcmp(key, "allow-user"))
+		return allow_user(l, value);
+	else if (!strcmp(key, "allow-group"))
+		return allow_group(l, value);
 	else if (!l->path)
-		return "fd:NAME takes no detail but replies";
+		return "fd:NAME takes no detail but replies, allow-user and allow-group";
 	else if (!strcmp(key, "mode"))
 		return parse_mode(value, &l->mode) ? "mode is not octal up to 0777" : NULL;
 	else if (!strcmp(key, "owner"))
@@ -508,9 +543,9 @@ static int add_listen(struct config *c, const struct option_row *row, const char
 	fault = listen_fault(c, &l);
 	if (!fault && comma)
 		fault = listen_details(&l, comma + 1);
+	list[c->listen_count++] = l; /* also a bad one, which config_free() is to free */
 	if (fault)
 		return refuse(row, why, size, fault);
-	list[c->listen_count++] = l;
 	return 0;
 }
 

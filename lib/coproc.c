@@ -48,6 +48,8 @@ struct coproc {
 	struct event timer;
 	int64_t timer_at_ms; /* when it fires, CLOCK_NEVER if it is not set */
 	bool room_wanted;    /* somebody was told that the queue is full */
+	bool backlog;	     /* requests stayed in the queue at the end of the last turn */
+	bool backlog_told;   /* somebody knows of it */
 	enum stop_phase phase;
 	bool out_of_time;    /* stopping: what is pending is given up */
 	bool kill;	     /* asked to stop twice */
@@ -176,8 +178,13 @@ static void on_lost(void *ctx, void *tag, enum coproc_code code, const char *why
 static void on_late(void *ctx)
 {
 	struct coproc *e = ctx;
+	struct coproc_event event = {.kind = COPROC_EV_LATE,
+				     .level = LOG_DEBUG,
+				     .text = "a late reply, whose request had ended, was dropped"};
 
 	e->stats.late++;
+	if (e->ops->on_event)
+		e->ops->on_event(e->ctx, &event);
 }
 
 /* End all that waits, or all there is. */
@@ -256,6 +263,12 @@ bool coproc_has_room(struct coproc *e, size_t len)
 
 	e->room_wanted |= !room;
 	return room;
+}
+
+bool coproc_has_backlog(struct coproc *e)
+{
+	e->backlog_told |= e->backlog;
+	return e->backlog;
 }
 
 enum coproc_code coproc_submit(struct coproc *e, struct coproc_request *r, const char *bytes,
@@ -365,6 +378,20 @@ static void set_timer(struct coproc *e)
 	event_add(&e->timer, &tv);
 }
 
+static void tell_of_room(struct coproc *e)
+{
+	const struct coproc_options *o = options(e);
+	bool room = e->room_wanted && e->queue.count < o->queue && e->queue.bytes < o->queue_bytes;
+
+	e->backlog = e->queue.count > 0;
+	if (!room && (e->backlog || !e->backlog_told))
+		return;
+	e->room_wanted &= !room;
+	e->backlog_told &= e->backlog;
+	if (e->ops->on_room)
+		e->ops->on_room(e->ctx);
+}
+
 static void flush_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct coproc *e = arg;
@@ -374,12 +401,7 @@ static void flush_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	dispatch(e);
 	pool_flush(&e->pool);
 	update_rate(e);
-	if (e->room_wanted && e->queue.count < options(e)->queue &&
-	    e->queue.bytes < options(e)->queue_bytes) {
-		e->room_wanted = false;
-		if (e->ops->on_room)
-			e->ops->on_room(e->ctx);
-	}
+	tell_of_room(e);
 	if (e->phase != STOP_NONE)
 		advance_stop(e);
 	set_timer(e);

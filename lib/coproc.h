@@ -98,6 +98,10 @@ struct coproc_options {
 	bool clear_env;		  /* start from an empty environment */
 	const char *directory;	  /* working directory, NULL: the daemon's */
 	const char *user;	  /* run as this user (needs root), NULL: as we are */
+	bool no_new_privs;	  /* set-user-ID programs have no effect in it */
+	size_t limit_memory;	  /* RLIMIT_AS, bytes; 0 for none, as the next two */
+	unsigned limit_files;	  /* RLIMIT_NOFILE */
+	int64_t limit_cpu_ms;	  /* RLIMIT_CPU, rounded up to seconds */
 	bool line_buffered;	  /* make C stdio flush each line, as stdbuf -oL does */
 	bool pty;		  /* stdout is a raw pseudo-terminal */
 
@@ -172,7 +176,7 @@ struct coproc_event {
 struct coproc_ops {
 	/* A process's life took a turn. */
 	void (*on_event)(void *ctx, const struct coproc_event *event);
-	/* The queue has room again after a COPROC_OVERLOADED. */
+	/* There is room after a COPROC_OVERLOADED, or no backlog after coproc_has_backlog(). */
 	void (*on_room)(void *ctx);
 	/* After coproc_stop(): no request is pending and no process left. */
 	void (*on_stopped)(void *ctx);
@@ -287,6 +291,13 @@ enum coproc_code coproc_submit(struct coproc *engine, struct coproc_request *req
  * After false, on_room is called when it has become true.
  */
 bool coproc_has_room(struct coproc *engine, size_t len);
+
+/*
+ * Whether requests had to stay in the queue at the end of the last turn of the
+ * loop, as no process had room for them. After true, on_room is called when it
+ * has become false.
+ */
+bool coproc_has_backlog(struct coproc *engine);
 
 /*
  * The sentence for a code that coproc_submit() returned, with the numbers that

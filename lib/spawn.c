@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -180,6 +181,25 @@ static void child_become_user(const struct plan *p)
 		child_fail(p, "setuid", errno);
 }
 
+static void child_limit(const struct plan *p, int resource, rlim_t limit)
+{
+	struct rlimit r = {.rlim_cur = limit, .rlim_max = limit};
+
+	if (limit && setrlimit(resource, &r) < 0)
+		child_fail(p, "setrlimit", errno);
+}
+
+static void child_set_limits(const struct plan *p)
+{
+	const struct coproc_options *o = p->options;
+
+	child_limit(p, RLIMIT_AS, o->limit_memory);
+	child_limit(p, RLIMIT_NOFILE, o->limit_files);
+	child_limit(p, RLIMIT_CPU, (rlim_t)(o->limit_cpu_ms + 999) / 1000);
+	if (o->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		child_fail(p, "no-new-privileges", errno);
+}
+
 static _Noreturn void child_run(struct plan *p, pid_t parent)
 {
 	const struct coproc_options *o = p->options;
@@ -195,6 +215,7 @@ static _Noreturn void child_run(struct plan *p, pid_t parent)
 	syscall(SYS_close_range, 4U, ~0U, 0U);
 	if (o->directory && chdir(o->directory) < 0)
 		child_fail(p, "chdir", errno);
+	child_set_limits(p);
 	child_become_user(p);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
@@ -309,8 +330,8 @@ static int await_exec(int fd, struct failure *f)
 /* The child's words are read from a buffer that is gone soon; these are not. */
 static const char *static_step(const char *step)
 {
-	static const char *const steps[] = {"setsid", "dup2",	"dup3",	  "chdir",
-					    "setgid", "setuid", "setgroups"};
+	static const char *const steps[] = {"setsid", "dup2",	"dup3",	   "chdir",	"setgid",
+					    "setuid", "setgroups", "setrlimit", "no-new-privileges"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
 		if (!strcmp(step, steps[i]))

@@ -232,6 +232,7 @@ static void begin_stop(struct worker *w, enum stop_step step)
 	if (w->state < WORKER_STOPPING)
 		set_state(w, WORKER_STOPPING);
 	stream_out_close(&w->in);
+	w->settle_until_ms = CLOCK_NEVER; /* left over where the request was cancelled */
 	w->stop_step = step;
 	w->stop_step_ms = step == STOP_KILL ? CLOCK_NEVER : now_ms(w) + timeout_ms;
 	if (step == STOP_TERM)
