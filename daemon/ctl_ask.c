@@ -177,8 +177,11 @@ static void send_requests(struct ask *a)
 
 static enum ctl_exit print_replies(struct ask *a)
 {
-	int error = fd_write_all(STDOUT_FILENO, buf_bytes(&a->print), a->print.len);
+	int error;
 
+	if (!a->print.len)
+		return CTL_OK;
+	error = fd_write_all(STDOUT_FILENO, buf_bytes(&a->print), a->print.len);
 	buf_consume(&a->print, a->print.len);
 	return error ? say_error("stdout", -error, CTL_IO) : CTL_OK;
 }

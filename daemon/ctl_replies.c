@@ -51,7 +51,7 @@ static ssize_t take_error(struct replies *r, const char *bytes, size_t len)
 
 	if (n < 0 || !ended)
 		return n;
-	r->on_error(r->ctx, r->ended + 1, buf_bytes(&r->kept), r->kept.len);
+	r->on_error(r->ctx, r->ended + 1, r->kept.len ? buf_bytes(&r->kept) : "", r->kept.len);
 	end(r);
 	return n;
 }

@@ -51,6 +51,15 @@ static void test_an_unknown_code_is_an_error_too(void **state)
 	assert_string_equal(f->err, "coprocctl: request 1: strange: x\n");
 }
 
+static void test_an_error_without_a_code_is_an_error_too(void **state)
+{
+	struct ctl_fixture *f = *state;
+
+	ctl_serve(f, 0, "-\n", 1, false);
+	assert_int_equal(ctl_run(f, "--status", "ask", "1", NULL), 1);
+	assert_string_equal(f->err, "coprocctl: request 1: :\n");
+}
+
 static void test_a_reply_like_the_start_of_an_error_is_a_reply(void **state)
 {
 	struct ctl_fixture *f = *state;
@@ -226,6 +235,7 @@ int main(void)
 	    SCRIPTED(test_each_line_argument_gets_its_reply),
 	    SCRIPTED(test_an_error_goes_to_stderr_and_tells_its_code),
 	    SCRIPTED(test_an_unknown_code_is_an_error_too),
+	    SCRIPTED(test_an_error_without_a_code_is_an_error_too),
 	    SCRIPTED(test_a_reply_like_the_start_of_an_error_is_a_reply),
 	    SCRIPTED(test_status_replies_of_any_number_of_lines_are_exact),
 	    SCRIPTED(test_a_plain_listener_is_noticed_where_status_is_expected),
