@@ -444,7 +444,6 @@ static void stop_all(struct pool *p, void (*how)(struct worker *w))
 		w->role = WORKER_RETIRED;
 		how(w);
 	}
-	p->ops->on_change(p->ops->ctx);
 }
 
 void pool_stop(struct pool *p)
