@@ -323,6 +323,9 @@ unsigned worker_room(struct worker *w)
 		return 0;
 	if (is_lockstep(w) && !w->drained)
 		stdout_readable(w); /* a surplus fails the worker */
+	/* What it could not read or answer any more waits for the next process instead. */
+	if (!stream_out_is_open(&w->in) || !stream_in_is_open(&w->out))
+		return 0;
 	return w->state == WORKER_READY ? window - taken : 0;
 }
 
