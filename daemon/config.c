@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include "options.h"
+#include "upgrade.h"
 #include "values.h"
 
 #include <errno.h>
@@ -28,6 +29,7 @@ struct assignment {
 struct reader {
 	const char *file; /* borrowed, NULL if none */
 	FILE *stream;
+	char *text;  /* owned; what the file holds */
 	char *raw;   /* owned; the value on the present line, of any length */
 	int line;    /* lines read */
 	struct assignment *list;
@@ -43,6 +45,7 @@ static void reader_finish(struct reader *r)
 		free(r->list[i].value);
 	free(r->list);
 	free(r->raw);
+	free(r->text);
 	free(r->message);
 }
 
@@ -162,13 +165,41 @@ static int read_stream(struct reader *r, FILE *stream, const char *name)
 	return r->exit_code ? -EINVAL : 0;
 }
 
-static int read_file(struct reader *r, const char *name)
+/* All of the file, NUL-terminated; it is kept for config.file_text. */
+static char *slurp(struct reader *r, const char *name)
 {
 	FILE *stream = fopen(name, "re");
+	char *text = NULL;
+	size_t cap = 0;
+	ssize_t n;
+
+	if (!stream) {
+		fail(r, EXIT_CODE_CONFIG, "%s: cannot be opened: %s", name, strerror(errno));
+		return NULL;
+	}
+	errno = 0;
+	n = getdelim(&text, &cap, '\0', stream);
+	if (n < 0 && ferror(stream))
+		fail(r, EXIT_CODE_CONFIG, "%s: cannot be read: %s", name, strerror(errno));
+	else if (n < 0)
+		text = strcpy(text ? text : malloc(1), "");
+	else if (!text[n - 1])
+		fail(r, EXIT_CODE_CONFIG, "%s: there is a NUL in the file", name);
+	fclose(stream);
+	return text;
+}
+
+static int read_text(struct reader *r, const char *text, const char *name)
+{
+	FILE *stream;
 	int rc;
 
+	r->file = name;
+	if (!*text)
+		return 0; /* fmemopen() takes no empty one */
+	stream = fmemopen((void *)(size_t)text, strlen(text), "r");
 	if (!stream)
-		return fail(r, EXIT_CODE_CONFIG, "%s: cannot be opened: %s", name, strerror(errno));
+		return fail_memory(r);
 	rc = read_stream(r, stream, name);
 	fclose(stream);
 	return rc;
@@ -367,6 +398,17 @@ static struct config_result printed(char *message)
 				      .message = message ? message : strdup("out of memory\n")};
 }
 
+static char *text_to_print(const char *option)
+{
+	char *text;
+
+	if (!strcmp(option, "help"))
+		return option_help();
+	if (!strcmp(option, "version"))
+		return strdup("coprocd " COPROCD_VERSION "\n");
+	return asprintf(&text, "%d\n", UPGRADE_FORMAT) < 0 ? NULL : text;
+}
+
 static struct config_result failed(struct reader *r)
 {
 	return (struct config_result){.action = CONFIG_ERROR,
@@ -388,27 +430,47 @@ int config_from_stream(FILE *stream, const char *name, struct config **out, char
 	return 0;
 }
 
-struct config_result config_from_args(int argc, char *const *argv, struct config **out)
+/* Everything that --config asks for. */
+static int read_config_file(struct reader *r, const char *file_text)
+{
+	const char *name = given(r, OPTION_FILE);
+
+	if (!name)
+		return 0;
+	r->text = file_text ? strdup(file_text) : slurp(r, name);
+	if (!r->text)
+		return fail_memory(r);
+	return r->exit_code ? -EINVAL : read_text(r, r->text, name);
+}
+
+struct config_result config_from_args_and_text(int argc, char *const *argv, const char *file_text,
+					       struct config **out)
 {
 	struct reader r CLEANUP(reader_finish) = {0};
 	struct config *c = NULL;
-	const char *print, *file;
+	const char *print;
 
 	if (read_args(&r, argc, argv))
 		return failed(&r);
 	print = given(&r, OPTION_PRINT);
 	if (print)
-		return printed(strcmp(print, "help") ? strdup("coprocd " COPROCD_VERSION "\n")
-						     : option_help());
-	file = given(&r, OPTION_FILE);
-	if (file && read_file(&r, file))
+		return printed(text_to_print(print));
+	if (read_config_file(&r, file_text) || build(&r, &c))
 		return failed(&r);
-	if (build(&r, &c))
+	if (r.text && !(c->file_text = value_keep(c, TAKE(r.text)))) {
+		config_free(c);
+		fail_memory(&r);
 		return failed(&r);
+	}
 	if (c->check_only) {
 		config_free(c);
 		return printed(strdup("coprocd: the options are valid\n"));
 	}
 	*out = c;
 	return (struct config_result){.action = CONFIG_RUN};
+}
+
+struct config_result config_from_args(int argc, char *const *argv, struct config **out)
+{
+	return config_from_args_and_text(argc, argv, NULL, out);
 }

@@ -71,6 +71,7 @@ struct config {
 
 	/* How it was made. */
 	bool check_only;	    /* --check-config */
+	const char *file_text;	    /* what the config file held, NULL without one */
 	struct config_store *store; /* private: the owner of every string above */
 };
 
@@ -99,6 +100,13 @@ struct config_result {
  *	coprocd: /etc/coprocd.conf:7: request-timeout: "5" has no unit; allowed are 0s to 24h
  */
 struct config_result config_from_args(int argc, char *const *argv, struct config **out);
+
+/*
+ * The same with @file_text in the place of what the config file holds now, for
+ * an upgrade that keeps the options as they are; NULL: read the file.
+ */
+struct config_result config_from_args_and_text(int argc, char *const *argv, const char *file_text,
+					       struct config **out);
 
 /*
  * Read options from @stream alone, as from a file called @name.

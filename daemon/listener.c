@@ -113,7 +113,7 @@ static void accept_cb(struct evconnlistener *ev UNUSED, evutil_socket_t fd,
 		pause_if_full(l);
 }
 
-/* Without a pause a listener that cannot accept keeps the loop busy (libevent.md, X3). */
+/* Without a pause a listener that cannot accept keeps the loop busy (libevent 2.1.12, listener.c). */
 static void error_cb(struct evconnlistener *ev, void *arg)
 {
 	struct timeval wait = {.tv_usec = RETRY_MS * 1000};

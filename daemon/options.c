@@ -160,6 +160,8 @@ static const struct option_row table[] = {
 	   "where the log goes"),
     ARGS("config", "FILE", "a readable file", OPTION_FILE, "read options from FILE"),
     ARGS("check-config", NULL, "-", OPTION_CHECK, "read and check all options, then exit"),
+    ARGS("upgrade-format", NULL, "-", OPTION_PRINT,
+	 "print which state of another coprocd this one takes over on SIGUSR2, and exit"),
     ARGS("help", NULL, "-", OPTION_PRINT, "print this text and exit"),
     ARGS("version", NULL, "-", OPTION_PRINT, "print the version and exit"),
 };

@@ -4,15 +4,18 @@
 #include "clock.h"
 #include "config.h"
 #include "coproc.h"
+#include "handover.h"
 #include "listener.h"
 #include "log.h"
 #include "logger.h"
 #include "session.h"
 #include "signals.h"
 #include "supervise.h"
+#include "upgrade.h"
 
 #include <errno.h>
 #include <event2/event.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +25,10 @@
 /* After the last request has ended, clients have so long to read their replies. */
 #define LINGER_MS 1000
 #define LINGER_STEP_MS 10
+
+/* An upgrade waits so long for the processes to come to rest, looking so often. */
+#define UPGRADE_PATIENCE_MS 60000
+#define UPGRADE_RETRY_MS    20
 
 TAILQ_HEAD(listener_list, listener);
 
@@ -36,6 +43,8 @@ struct server {
 	struct listener_list listeners;
 	struct listener_list newcomers; /* of `pending` */
 	struct signals signals;
+	struct event *upgrade_retry;
+	int64_t upgrade_by_ms;
 	struct event *linger;
 	int64_t linger_until_ms;
 	struct pid_file pid_file;
@@ -346,11 +355,143 @@ static void on_room(void *ctx)
 	hall_resume(&s->hall);
 }
 
+/* ---- upgrading ---- */
+
+static void save_listeners(const struct server *s, struct pack *p)
+{
+	const struct listener *l;
+	uint64_t count = 0;
+
+	TAILQ_FOREACH(l, &s->listeners, link)
+		count++;
+	pack_u64(p, count);
+	TAILQ_FOREACH(l, &s->listeners, link)
+	{
+		pack_text(p, l->name);
+		pack_fd(p, l->socket.fd);
+		pack_u64(p, l->socket.dev);
+		pack_u64(p, l->socket.ino);
+	}
+}
+
+/* What main() reads, what set_up() reads, and what the engine and the sessions do. */
+static void save(const struct server *s, struct pack *p)
+{
+	pack_u64(p, UPGRADE_FORMAT);
+	pack_text(p, s->config->file_text);
+	pack_fd(p, s->pid_file.fd);
+	save_listeners(s, p);
+	coproc_save(s->engine, p);
+	hall_save(&s->hall, p);
+}
+
+static void upgrade_refused(const char *why)
+{
+	log_at(LOG_ERR, "upgrade refused, everything goes on as it is: %s", why);
+	supervise_ready("upgrade refused");
+}
+
+/* Go as soon as no process is starting, draining or dying. */
+static void upgrade_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct timeval wait = {.tv_usec = UPGRADE_RETRY_MS * 1000};
+	struct server *s = arg;
+	struct pack p = {0};
+
+	if (s->stopping)
+		return;
+	if (!coproc_is_calm(s->engine) || s->pending) {
+		if (clock_now_ms() < s->upgrade_by_ms)
+			event_add(s->upgrade_retry, &wait);
+		else
+			upgrade_refused("a process was starting, draining or dying all the time");
+		return;
+	}
+	save(s, &p);
+	log_at(LOG_NOTICE, "upgrade: executing the program on disk with %u clients",
+	       s->hall.count);
+	upgrade_refused(strerror(-upgrade_exec(s->argv, &p)));
+	pack_finish(&p);
+}
+
+static void on_upgrade_checked(void *ctx, const char *fault)
+{
+	struct timeval now = {0};
+	struct server *s = ctx;
+
+	if (fault) {
+		upgrade_refused(fault);
+		return;
+	}
+	s->upgrade_by_ms = clock_now_ms() + UPGRADE_PATIENCE_MS;
+	event_add(s->upgrade_retry, &now);
+}
+
+static void on_upgrade(void *ctx)
+{
+	struct server *s = ctx;
+
+	if (s->stopping)
+		return;
+	log_at(LOG_NOTICE, "SIGUSR2: upgrading");
+	supervise_reloading();
+	upgrade_check(s->base, on_upgrade_checked, s);
+}
+
+/* Take one listening socket over, if the options still name it. */
+static int load_listener(struct server *s, struct unpack *u)
+{
+	const char *name = unpack_text(u);
+	struct unix_socket sock = {.fd = unpack_fd(u)};
+	struct listener *l;
+	int rc;
+
+	sock.dev = (dev_t)unpack_u64(u);
+	sock.ino = (ino_t)unpack_u64(u);
+	if (u->failed || !name)
+		return -EINVAL;
+	for (size_t i = 0; i < s->config->listen_count; i++) {
+		const struct config_listen *rules = &s->config->listens[i];
+		char *own = listener_name(rules);
+		bool same = own && !strcmp(own, name);
+
+		free(own);
+		if (!same)
+			continue;
+		sock.path = rules->path ? strdup(rules->path) : NULL;
+		rc = listener_new(s->base, &s->hall, &sock, rules, &l);
+		if (!rc)
+			TAILQ_INSERT_TAIL(&s->listeners, l, link);
+		return rc;
+	}
+	return -EINVAL;
+}
+
+/* Everything that save() wrote behind the options. Returns 0 or -errno. */
+static int load(struct server *s, struct unpack *u)
+{
+	int rc = 0;
+
+	s->pid_file.fd = unpack_fd(u);
+	if (s->config->pid_file)
+		s->pid_file.path = strdup(s->config->pid_file);
+	for (uint64_t n = unpack_u64(u); n && !rc; n--)
+		rc = load_listener(s, u);
+	if (!rc)
+		rc = coproc_load(s->engine, u);
+	if (!rc)
+		rc = hall_load(&s->hall, u);
+	return rc;
+}
+
 static const struct coproc_ops engine_ops = {
     .on_event = on_event, .on_room = on_room, .on_stopped = on_engine_stopped};
 
 static const struct signals_ops signal_ops = {
-    .on_stop = on_stop_signal, .on_reload = on_reload, .on_stats = on_stats};
+    .on_stop = on_stop_signal,
+    .on_reload = on_reload,
+    .on_stats = on_stats,
+    .on_upgrade = on_upgrade};
 
 /* ---- life ---- */
 
@@ -395,32 +536,72 @@ static int give_up(struct server *s, int exit_code, const char *reason)
 	return exit_code;
 }
 
-/* Everything up to the start of the process. Returns 0 or an exit code. */
-static int set_up(struct server *s)
+/* What an upgraded daemon needs as well. Returns 0 or an exit code. */
+static int set_up_core(struct server *s)
 {
 	struct config *c = s->config;
 	char error[600] = "out of memory";
 
-	if (c->pid_file && pid_file_create(c->pid_file, &s->pid_file, error, sizeof(error)))
-		return give_up(s, EXIT_CODE_SYSTEM, error);
-	raise_descriptor_limit(c);
 	s->base = new_base();
 	if (!s->base || signals_init(&s->signals, s->base, &signal_ops, s))
 		return give_up(s, EXIT_CODE_SYSTEM, error);
 	s->linger = evtimer_new(s->base, linger_cb, s);
-	if (!s->linger || coproc_new(&c->engine, s->base, &engine_ops, s, &s->engine, error,
-				     sizeof(error)))
+	s->upgrade_retry = evtimer_new(s->base, upgrade_cb, s);
+	if (!s->linger || !s->upgrade_retry)
+		return give_up(s, EXIT_CODE_SYSTEM, error);
+	if (coproc_new(&c->engine, s->base, &engine_ops, s, &s->engine, error, sizeof(error)))
 		return give_up(s, EXIT_CODE_CONFIG, error);
 	if (hall_init(&s->hall, s->base, s->engine, c, on_session_closed, s))
 		return give_up(s, EXIT_CODE_SYSTEM, error);
+	return 0;
+}
+
+/* Everything from nothing to the start of the process. Returns 0 or an exit code. */
+static int set_up(struct server *s)
+{
+	struct config *c = s->config;
+	char error[600];
+	int code, rc;
+
+	if (c->pid_file && pid_file_create(c->pid_file, &s->pid_file, error, sizeof(error)))
+		return give_up(s, EXIT_CODE_SYSTEM, error);
+	raise_descriptor_limit(c);
+	code = set_up_core(s);
+	if (code)
+		return code;
 	if (open_listeners(s, c, error, sizeof(error)))
 		return give_up(s, EXIT_CODE_SOCKET, error);
 	switch_listeners(s, c);
-	if (drop_privileges(c->user, c->uid, c->gid, c->engine.user)) {
+	rc = drop_privileges(c->user, c->uid, c->gid, c->engine.user);
+	if (rc) {
 		snprintf(error, sizeof(error), "cannot become user %s, group %s: %s",
-			 c->user ? c->user : "-", c->group ? c->group : "-", strerror(errno));
+			 c->user ? c->user : "-", c->group ? c->group : "-", strerror(-rc));
 		return give_up(s, EXIT_CODE_SYSTEM, error);
 	}
+	coproc_start(s->engine); /* the outcome comes as an event */
+	return 0;
+}
+
+/* The same from the state of the image before this one. */
+static int take_up(struct server *s, struct unpack *state)
+{
+	int code = set_up_core(s), rc;
+	sigset_t none;
+
+	if (code)
+		return code;
+	s->was_ready = true;
+	rc = load(s, state);
+	if (rc) {
+		log_at(LOG_ERR, "upgrade: the state cannot be taken up: %s", strerror(-rc));
+		return EXIT_CODE_SYSTEM;
+	}
+	/* Blocked by upgrade_exec() until there were handlers. */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	log_at(LOG_NOTICE, "upgrade: coprocd %s goes on with %u clients", COPROCD_VERSION,
+	       s->hall.count);
+	supervise_ready("upgraded");
 	return 0;
 }
 
@@ -433,6 +614,8 @@ static void tear_down(struct server *s)
 	coproc_free(s->engine);
 	if (s->linger)
 		event_free(s->linger);
+	if (s->upgrade_retry)
+		event_free(s->upgrade_retry);
 	signals_finish(&s->signals);
 	if (s->base)
 		event_base_free(s->base);
@@ -441,7 +624,7 @@ static void tear_down(struct server *s)
 	config_free(s->config);
 }
 
-int server_run(struct config *config, int argc, char *const *argv)
+int server_run(struct config *config, int argc, char *const *argv, struct unpack *state)
 {
 	struct server s = {.config = config,
 			   .argc = argc,
@@ -452,15 +635,14 @@ int server_run(struct config *config, int argc, char *const *argv)
 
 	TAILQ_INIT(&s.listeners);
 	TAILQ_INIT(&s.newcomers);
-	if (config->daemonize && daemonize(&s.report_fd)) {
+	if (!state && config->daemonize && daemonize(&s.report_fd)) {
 		fprintf(stderr, "coprocd: cannot go to the background: %s\n", strerror(errno));
 		config_free(config);
 		return EXIT_CODE_SYSTEM;
 	}
-	logger_init(config->log_target, config->log_level, false);
-	code = set_up(&s);
+	logger_init(config->log_target, config->log_level, state && config->daemonize);
+	code = state ? take_up(&s, state) : set_up(&s);
 	if (!code) {
-		coproc_start(s.engine); /* the outcome comes as an event */
 		event_base_loop(s.base, EVLOOP_NO_EXIT_ON_EMPTY);
 		code = s.exit_code;
 	}

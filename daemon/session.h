@@ -13,6 +13,7 @@
 #include "buf.h"
 #include "config.h"
 #include "macros.h"
+#include "pack.h"
 
 #include <event2/event_struct.h>
 
@@ -83,6 +84,12 @@ int hall_admit(struct hall *h, int fd, enum config_replies replies) WARN_UNUSED;
 
 /* The queue has room, or no backlog: let the sessions that wait for it go on, in order. */
 void hall_resume(struct hall *h);
+
+/* Write the state of all sessions, descriptors included. */
+void hall_save(const struct hall *h, struct pack *p);
+
+/* Take it up into a fresh hall, after coproc_load(). Returns 0, -EINVAL or -ENOMEM. */
+int hall_load(struct hall *h, struct unpack *u) WARN_UNUSED;
 
 /* Whether anything is still to be written to a client. */
 bool hall_has_unwritten(const struct hall *h);

@@ -13,6 +13,8 @@ static void signal_cb(evutil_socket_t sig, short what UNUSED, void *arg)
 		s->ops->on_reload(s->ctx);
 	else if (sig == SIGUSR1)
 		s->ops->on_stats(s->ctx);
+	else if (sig == SIGUSR2)
+		s->ops->on_upgrade(s->ctx);
 	else
 		s->ops->on_stop(s->ctx, (int)sig);
 }
@@ -20,7 +22,7 @@ static void signal_cb(evutil_socket_t sig, short what UNUSED, void *arg)
 int signals_init(struct signals *s, struct event_base *base, const struct signals_ops *ops,
 		 void *ctx)
 {
-	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
 
 	*s = (struct signals){.ops = ops, .ctx = ctx};
 	signal(SIGPIPE, SIG_IGN);

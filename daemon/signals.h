@@ -16,10 +16,11 @@ struct signals_ops {
 	void (*on_stop)(void *ctx, int sig); /* TERM, INT */
 	void (*on_reload)(void *ctx);	     /* HUP */
 	void (*on_stats)(void *ctx);	     /* USR1 */
+	void (*on_upgrade)(void *ctx);	     /* USR2 */
 };
 
 struct signals {
-	struct event *events[4]; /* owned */
+	struct event *events[5]; /* owned */
 	const struct signals_ops *ops;
 	void *ctx;
 };

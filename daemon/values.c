@@ -34,8 +34,7 @@ struct config_patterns {
 
 /* ---- memory ---- */
 
-/* Let the config own @p. Returns @p, or NULL (@p freed) without memory. */
-static void *keep(struct config *c, void *p)
+void *value_keep(struct config *c, void *p)
 {
 	struct config_store *s = c->store;
 	void **kept;
@@ -187,7 +186,7 @@ static int set_text(struct config *c, const struct option_row *row, const char *
 {
 	if (!*value)
 		return refuse(row, why, size, "is empty");
-	*(char **)member(c, row) = keep(c, strdup(value));
+	*(char **)member(c, row) = value_keep(c, strdup(value));
 	return *(char **)member(c, row) ? 0 : -ENOMEM;
 }
 
@@ -207,7 +206,7 @@ static int set_framing(struct config *c, const struct option_row *row, const cha
 static int set_bytes(struct config *c, const struct option_row *row, const char *value, char *why,
 		     size_t size)
 {
-	char *bytes = keep(c, malloc(strlen(value) + 1));
+	char *bytes = value_keep(c, malloc(strlen(value) + 1));
 	struct {
 		const char *bytes;
 		size_t len;
@@ -239,7 +238,7 @@ static int add_env(struct config *c, const struct option_row *row, const char *v
 		return -ENOMEM;
 	s->env = env;
 	c->engine.env = env;
-	env[s->env_count] = keep(c, strdup(value));
+	env[s->env_count] = value_keep(c, strdup(value));
 	if (!env[s->env_count])
 		return -ENOMEM;
 	env[++s->env_count] = NULL;
@@ -322,7 +321,7 @@ static int add_pattern(struct config *c, const struct option_row *row, const cha
 	if (!list)
 		return -ENOMEM;
 	p->list = list;
-	list[p->count].text = keep(c, strdup(value));
+	list[p->count].text = value_keep(c, strdup(value));
 	if (!list[p->count].text)
 		return -ENOMEM;
 	list[p->count].code = pcre2_compile((PCRE2_SPTR)value, PCRE2_ZERO_TERMINATED, 0, &error,
@@ -394,7 +393,7 @@ static int set_user(struct config *c, const struct option_row *row, const char *
 		return refuse(row, why, size, "is no user of this machine");
 	if (c->gid == (gid_t)-1)
 		c->gid = gid;
-	c->user = keep(c, strdup(value));
+	c->user = value_keep(c, strdup(value));
 	return c->user ? 0 : -ENOMEM;
 }
 
@@ -403,7 +402,7 @@ static int set_group(struct config *c, const struct option_row *row, const char 
 {
 	if (find_group(value, &c->gid))
 		return refuse(row, why, size, "is no group of this machine");
-	c->group = keep(c, strdup(value));
+	c->group = value_keep(c, strdup(value));
 	return c->group ? 0 : -ENOMEM;
 }
 
@@ -523,7 +522,7 @@ static int add_listen(struct config *c, const struct option_row *row, const char
 		      size_t size)
 {
 	struct config_listen l = {.mode = 0660, .owner = (uid_t)-1, .group = (gid_t)-1};
-	char *text = keep(c, strdup(value));
+	char *text = value_keep(c, strdup(value));
 	struct config_listen *list;
 	const char *fault;
 	char *comma;

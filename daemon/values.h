@@ -18,6 +18,9 @@ struct config_store {
 /* A complete config with every default, or NULL without memory. */
 struct config *config_new(void);
 
+/* Let the config own @p (malloc). Returns @p, or NULL (@p freed) without memory. */
+void *value_keep(struct config *config, void *p);
+
 /*
  * Set one option.
  *

@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "filter.h"
+#include "handover.h"
 #include "log.h"
 #include "pool.h"
 #include "queue.h"
@@ -582,4 +583,77 @@ void coproc_get_stats(struct coproc *e, struct coproc_stats *out)
 	out->stopping = e->phase != STOP_NONE;
 	out->ready_since_ms = ready ? ready->ready_ms : -1;
 	out->pid = ready ? ready->child.pid : 0;
+}
+
+/* ---- from one program image to the next ---- */
+
+bool coproc_is_calm(const struct coproc *e)
+{
+	return e->phase == STOP_NONE && pool_is_calm(&e->pool);
+}
+
+static uint64_t request_number(const void *tag)
+{
+	const struct coproc_request *r = tag;
+
+	return r->seq;
+}
+
+void coproc_save(const struct coproc *e, struct pack *p)
+{
+	pack_u64(p, e->seq);
+	pack_bytes(p, &e->stats, sizeof(e->stats));
+	pool_save(&e->pool, p, request_number);
+}
+
+int coproc_load(struct coproc *e, struct unpack *u)
+{
+	const char *stats;
+	size_t len;
+	int rc;
+
+	e->seq = unpack_u64(u);
+	stats = unpack_bytes(u, &len);
+	if (u->failed || len != sizeof(e->stats))
+		return -EINVAL;
+	memcpy(&e->stats, stats, len);
+	e->stats.in_flight = 0; /* counted as they are adopted */
+	rc = pool_load(&e->pool, u);
+	schedule(e);
+	return rc;
+}
+
+void coproc_request_save(const struct coproc_request *r, struct pack *p)
+{
+	pack_u64(p, r->seq);
+	pack_u64(p, (uint64_t)r->arrival_ms);
+	pack_u64(p, r->resent);
+}
+
+void coproc_request_load(struct coproc_request *r, struct unpack *u)
+{
+	*r = (struct coproc_request){.seq = unpack_u64(u)};
+	r->arrival_ms = (int64_t)unpack_u64(u);
+	r->resent = (unsigned)unpack_u64(u);
+}
+
+void coproc_adopt(struct coproc *e, struct coproc_request *r, const char *bytes, size_t len,
+		  coproc_done_fn done, void *ctx)
+{
+	struct worker *w;
+
+	r->bytes = bytes;
+	r->len = len;
+	r->done = done;
+	r->ctx = ctx;
+	TAILQ_INSERT_TAIL(&e->live, r, live);
+	TAILQ_FOREACH(w, &e->pool.workers, link)
+	{
+		if (!flights_claim(&w->flights, r->seq, r, &r->flight))
+			continue;
+		r->worker = w;
+		e->stats.in_flight++;
+		return;
+	}
+	queue_push(&e->queue, r);
 }

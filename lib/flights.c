@@ -106,3 +106,50 @@ void flights_lose(struct flights *f, const struct flight_sink *sink, enum coproc
 	f->framing.scanned = 0;
 	buf_consume(&f->bytes, f->bytes.len);
 }
+
+void flights_save(const struct flights *f, struct pack *p, uint64_t (*name)(const void *tag))
+{
+	pack_u64(p, flights_count(f));
+	for (uint32_t i = f->head; i != f->tail; i++) {
+		const struct flight *flight = flight_at(f, i);
+
+		pack_u64(p, flight->tag ? name(flight->tag) : 0);
+		pack_u64(p, flight->suspicious);
+	}
+	pack_bytes(p, f->bytes.len ? buf_bytes(&f->bytes) : NULL, f->bytes.len);
+}
+
+int flights_load(struct flights *f, struct unpack *u)
+{
+	uint64_t count = unpack_u64(u);
+	const char *bytes;
+	size_t len;
+
+	if (count > f->mask + 1U)
+		return -EINVAL;
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t number = unpack_u64(u);
+		uint32_t place = flights_push(f, NULL, unpack_u64(u) != 0);
+
+		flight_at(f, place)->number = number;
+	}
+	bytes = unpack_bytes(u, &len);
+	if (u->failed)
+		return -EINVAL;
+	return buf_add(&f->bytes, bytes, len);
+}
+
+bool flights_claim(struct flights *f, uint64_t number, void *tag, uint32_t *place)
+{
+	/* Requests are sent in order, so the numbers mostly ascend and the first one fits. */
+	for (uint32_t i = f->head; i != f->tail; i++) {
+		struct flight *flight = flight_at(f, i);
+
+		if (flight->number != number || flight->tag)
+			continue;
+		flight->tag = tag;
+		*place = i;
+		return true;
+	}
+	return false;
+}

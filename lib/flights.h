@@ -16,6 +16,7 @@
 #include "buf.h"
 #include "coproc.h"
 #include "framing.h"
+#include "pack.h"
 
 /* Upcalls about what was sent. They may call flights_forget(), nothing else of these. */
 struct flight_sink {
@@ -31,6 +32,7 @@ struct flight_sink {
 struct flight {
 	void *tag;	 /* borrowed; NULL for a tombstone */
 	size_t off, len; /* its reply in flights.bytes, once parsed */
+	uint64_t number; /* by which flights_claim() finds it; 0 if it never was saved */
 	bool suspicious;
 };
 
@@ -99,5 +101,18 @@ void flights_release(struct flights *f, const struct flight_sink *sink);
 /* End every place, the oldest with @first and the others with @others; drop all bytes. */
 void flights_lose(struct flights *f, const struct flight_sink *sink, enum coproc_code first,
 		  enum coproc_code others, const char *why);
+
+/*
+ * Write the places and the bytes.
+ *
+ * @name  gives the number of a tag, never 0, by which flights_claim() finds its place
+ */
+void flights_save(const struct flights *f, struct pack *p, uint64_t (*name)(const void *tag));
+
+/* Read them back into fresh flights; every tag is NULL until it is claimed. 0, -EINVAL, -ENOMEM. */
+int flights_load(struct flights *f, struct unpack *u) WARN_UNUSED;
+
+/* Give the place that was saved under @number its tag. Returns false if there is none. */
+bool flights_claim(struct flights *f, uint64_t number, void *tag, uint32_t *place);
 
 #endif

@@ -481,3 +481,61 @@ int64_t pool_deadline_ms(const struct pool *p)
 	}
 	return at;
 }
+
+bool pool_is_calm(const struct pool *p)
+{
+	const struct worker *w;
+
+	TAILQ_FOREACH(w, &p->workers, link)
+		if (!worker_is_calm(w))
+			return false;
+	return !p->next_settings && !p->stopping;
+}
+
+void pool_save(const struct pool *p, struct pack *out, uint64_t (*name)(const void *tag))
+{
+	const uint64_t numbers[] = {p->last_id,	 p->restart.failures, (uint64_t)p->restart_at_ms,
+				    p->failed,	 p->starts,	      p->failures,
+				    p->replacements, p->recycled};
+	const struct worker *w;
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		pack_u64(out, numbers[i]);
+	pack_text(out, p->last_failure);
+	TAILQ_FOREACH(w, &p->workers, link)
+		count++;
+	pack_u64(out, count);
+	TAILQ_FOREACH(w, &p->workers, link)
+		worker_save(w, out, name);
+}
+
+static int load_worker(struct pool *p, struct unpack *u)
+{
+	struct worker *w = worker_new(&p->env, p->settings, 0);
+
+	if (!w)
+		return -ENOMEM;
+	TAILQ_INSERT_TAIL(&p->workers, w, link);
+	return worker_load(w, u);
+}
+
+int pool_load(struct pool *p, struct unpack *u)
+{
+	const char *failure;
+	int rc = 0;
+
+	p->last_id = (unsigned)unpack_u64(u);
+	p->restart.failures = (unsigned)unpack_u64(u);
+	p->restart_at_ms = (int64_t)unpack_u64(u);
+	p->failed = unpack_u64(u) != 0;
+	p->starts = unpack_u64(u);
+	p->failures = unpack_u64(u);
+	p->replacements = unpack_u64(u);
+	p->recycled = unpack_u64(u);
+	failure = unpack_text(u);
+	snprintf(p->last_failure, sizeof(p->last_failure), "%s", failure ? failure : "");
+	for (uint64_t n = unpack_u64(u); n && !rc && !u->failed; n--)
+		rc = load_worker(p, u);
+	return u->failed ? -EINVAL : rc;
+}

@@ -90,6 +90,15 @@ static inline bool pool_is_empty(const struct pool *p)
 	return TAILQ_EMPTY(&p->workers);
 }
 
+/* Whether no worker is in a state that cannot be saved. */
+bool pool_is_calm(const struct pool *p);
+
+/* Write the state of the set; must be calm. @name as in flights_save(). */
+void pool_save(const struct pool *p, struct pack *out, uint64_t (*name)(const void *tag));
+
+/* Take the state up in place of pool_start(). Returns 0, -EINVAL or -ENOMEM. */
+int pool_load(struct pool *p, struct unpack *u) WARN_UNUSED;
+
 /* The oldest ready worker that serves, NULL if none does. */
 struct worker *pool_ready(const struct pool *p);
 

@@ -3,7 +3,7 @@
  * Everything that can fail for want of memory or names is done before fork();
  * between fork() and exec() only async-signal-safe calls are made, with all
  * signals blocked, so that a signal to the group in that window does not reach
- * the parent through libevent's inherited handler (libevent.md, A9).
+ * the parent through libevent's inherited handler (libevent 2.1.12, signal.c).
  */
 #include "spawn.h"
 

@@ -7,6 +7,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* What the bufferevent may write in one turn; its default of 16 KiB costs turns. */
@@ -113,6 +114,38 @@ void stream_out_close(struct stream_out *s)
 	event_del(&s->hangup);
 	bev_close(&s->bev);
 	buf_finish(&s->staged);
+}
+
+int stream_out_fd(const struct stream_out *s)
+{
+	return s->bev ? bufferevent_getfd(s->bev) : -1;
+}
+
+void stream_out_save(const struct stream_out *s, struct pack *p)
+{
+	struct evbuffer *out = bufferevent_get_output(s->bev);
+	size_t len = evbuffer_get_length(out);
+	char *copy = malloc(len + 1);
+
+	if (!copy || evbuffer_copyout(out, copy, len) != (ev_ssize_t)len)
+		p->failed = true;
+	else
+		pack_bytes(p, copy, len);
+	free(copy);
+	pack_bytes(p, s->staged.len ? buf_bytes(&s->staged) : NULL, s->staged.len);
+}
+
+int stream_out_load(struct stream_out *s, struct unpack *u)
+{
+	int rc = 0;
+
+	for (int i = 0; i < 2 && !rc; i++) {
+		size_t len;
+		const char *bytes = unpack_bytes(u, &len);
+
+		rc = u->failed ? -EINVAL : buf_add(&s->staged, bytes, len);
+	}
+	return rc;
 }
 
 static void in_readable_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)

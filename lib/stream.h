@@ -16,6 +16,7 @@
 
 #include "buf.h"
 #include "macros.h"
+#include "pack.h"
 
 #include <event2/event_struct.h>
 #include <stdbool.h>
@@ -55,6 +56,13 @@ size_t stream_out_pending(const struct stream_out *s);
 
 /* Close the descriptor at once; what is pending is dropped. Accepts a closed one. */
 void stream_out_close(struct stream_out *s);
+
+/* Its descriptor, -1 if closed. */
+int stream_out_fd(const struct stream_out *s);
+
+/* Write the pending bytes, and read them back into a fresh stream (0, -EINVAL, -ENOMEM). */
+void stream_out_save(const struct stream_out *s, struct pack *p);
+int stream_out_load(struct stream_out *s, struct unpack *u) WARN_UNUSED;
 
 /* From a process's stdout or stderr. Zeroed memory is a closed one. */
 struct stream_in {

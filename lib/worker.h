@@ -158,6 +158,15 @@ void worker_tick(struct worker *w, int64_t now_ms);
 /* When something will be due. */
 int64_t worker_deadline_ms(const struct worker *w);
 
+/* Whether it is in an ordinary state, which can be saved. */
+bool worker_is_calm(const struct worker *w);
+
+/* Write its state, descriptors included; must be calm. @name as in flights_save(). */
+void worker_save(const struct worker *w, struct pack *p, uint64_t (*name)(const void *tag));
+
+/* Take the state up in place of worker_start(). Returns 0, -EINVAL or -ENOMEM. */
+int worker_load(struct worker *w, struct unpack *u) WARN_UNUSED;
+
 const char *worker_state_name(enum worker_state state);
 
 #endif
