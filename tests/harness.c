@@ -297,16 +297,22 @@ void rig_stop(struct rig *r)
 void rig_wait_text(struct rig *r, const char *file, const char *text, unsigned times)
 {
 	int64_t until = rig_deadline(r);
-	char *all;
 
 	do {
 		if (rig_count(file, text) >= times)
 			return;
 	} while (rig_go_on(until));
-	all = rig_read(file);
-	print_error("%s:\n%s", file, all);
-	free(all);
+	rig_show_log();
 	fail_msg("%s does not hold \"%s\" %u times", file, text, times);
+}
+
+void rig_show_log(void)
+{
+	char *log = rig_read("log");
+	size_t len = strlen(log), shown = len < 2000 ? len : 2000;
+
+	print_error("the end of the log:\n%s\n", log + len - shown);
+	free(log);
 }
 
 void rig_wait_log(struct rig *r, const char *text)

@@ -108,6 +108,10 @@ void rig_wait_path(struct rig *r, const char *path, bool there);
 
 /* The content of @file; empty if there is none. The caller frees it. */
 char *rig_read(const char *file);
+
+/* Print the end of the log, to explain a failure. */
+void rig_show_log(void);
+
 void rig_write(const char *file, const char *text);
 unsigned rig_count(const char *file, const char *text);
 unsigned rig_starts(void);
@@ -156,11 +160,10 @@ void client_expect(struct rig *r, struct client *c, const char *text, bool whole
 #define next_line(r, c)          client_line(r, c, __FILE__, __LINE__)
 
 /* Send @request and a LF, expect @reply. */
-#define ask(r, c, request, reply)                                                                  \
-	do {                                                                                       \
-		say(r, c, request "\n");                                                           \
-		expect(r, c, reply);                                                               \
-	} while (0)
+void client_ask(struct rig *r, struct client *c, const char *request, const char *reply,
+		const char *file, int line);
+
+#define ask(r, c, request, reply) client_ask(r, c, request, reply, __FILE__, __LINE__)
 
 /* The process number of the coprocess, by asking it. */
 pid_t ask_pid(struct rig *r, struct client *c);

@@ -120,7 +120,9 @@ const char *client_line(struct rig *r, struct client *c, const char *file, int l
 			break;
 	}
 	if (c->len)
-		print_error("the beginning of a line: \"%.*s\"\n", (int)c->len, c->bytes);
+		print_error("the beginning of a line: \"%.*s\"\n", c->len < 100 ? (int)c->len : 100,
+			    c->bytes);
+	rig_show_log();
 	print_error("no line has come\n");
 	_fail(file, line);
 	return NULL;
@@ -137,6 +139,14 @@ void client_expect(struct rig *r, struct client *c, const char *text, bool whole
 	print_error("expected \"%s\", got \"%s\"\n", text ? text : "(the end)",
 		    got ? got : "(the end)");
 	_fail(file, line);
+}
+
+void client_ask(struct rig *r, struct client *c, const char *request, const char *reply,
+		const char *file, int line)
+{
+	say(r, c, request);
+	say(r, c, "\n");
+	client_expect(r, c, reply, true, file, line);
 }
 
 pid_t ask_pid(struct rig *r, struct client *c)
