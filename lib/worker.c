@@ -189,8 +189,8 @@ int worker_send(struct worker *w, const char *bytes, size_t len, void *tag, bool
 	memcpy(at + o->prefix_len, bytes, len);
 	memcpy(at + o->prefix_len + len, o->suffix, o->suffix_len);
 	/* The first reply of a life may be a greeting: then the true one follows as a surplus. */
-	suspicious = is_lockstep(w) &&
-		     (!w->sent || filter_is_suspicious(bytes, len, o->settle_over));
+	suspicious =
+	    is_lockstep(w) && (!w->sent || filter_is_suspicious(bytes, len, o->settle_over));
 	if (!worker_in_flight(w))
 		w->head_since_ms = now_ms(w);
 	w->exclusive = exclusive;
@@ -440,6 +440,9 @@ static int open_streams(struct worker *w)
 
 static void become_ready(struct worker *w)
 {
+	/* The owner may have had it replaced from within the report of its start. */
+	if (w->state != WORKER_STARTING)
+		return;
 	set_state(w, WORKER_READY);
 	w->ready_ms = now_ms(w);
 	report(w, COPROC_EV_READY, LOG_INFO, "ready after %lld ms",
@@ -543,7 +546,8 @@ int64_t worker_deadline_ms(const struct worker *w)
 static void settle(struct worker *w, int64_t now)
 {
 	stdout_readable(w); /* a surplus that has come in the meantime ends it here */
-	if (w->state < WORKER_STOPPING && w->settle_until_ms <= now && flights_has_reply(&w->flights))
+	if (w->state < WORKER_STOPPING && w->settle_until_ms <= now &&
+	    flights_has_reply(&w->flights))
 		release(w, now);
 	if (w->state == WORKER_DRAINING && !worker_in_flight(w))
 		worker_stop(w);

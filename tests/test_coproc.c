@@ -846,26 +846,27 @@ static void test_coproc_an_old_process_is_stopped_when_drain_timeout_is_over(voi
 }
 
 static bool nested;
+static enum coproc_event_kind nest_in;
 
-static void replace_when_ready(struct rig *rig, const struct coproc_event *event)
+static void replace_in_event(struct rig *rig, const struct coproc_event *event)
 {
 	char error[100];
 
-	if (event->kind != COPROC_EV_READY || nested)
+	if (event->kind != nest_in || nested)
 		return;
 	nested = true;
 	(void)!coproc_replace(rig->engine, NULL, error, sizeof(error));
 }
 
-static void test_coproc_replace_from_within_a_start_does_no_harm(void **state)
+static void check_nested_replace(struct rig *rig, enum coproc_event_kind kind)
 {
-	struct rig *rig = *state;
 	struct coproc_stats stats;
 	char error[100];
 
 	begin(rig);
 	nested = false;
-	rig->in_event = replace_when_ready;
+	nest_in = kind;
+	rig->in_event = replace_in_event;
 	assert_int_equal(coproc_replace(rig->engine, NULL, error, sizeof(error)), 0);
 	turn(rig);
 	coproc_get_stats(rig->engine, &stats);
@@ -873,6 +874,16 @@ static void test_coproc_replace_from_within_a_start_does_no_harm(void **state)
 	ask(rig, "a");
 	answer(rig, "1\n");
 	assert_non_null(strstr(rig->record, "a=1\n"));
+}
+
+static void test_coproc_replace_from_within_the_report_of_a_start_does_no_harm(void **state)
+{
+	check_nested_replace(*state, COPROC_EV_STARTED);
+}
+
+static void test_coproc_replace_from_within_the_report_of_readiness_does_no_harm(void **state)
+{
+	check_nested_replace(*state, COPROC_EV_READY);
 }
 
 /* ---- the end ---- */
@@ -1190,7 +1201,8 @@ int main(void)
 	    TEST(a_failed_replacement_leaves_the_old_one_in_service),
 	    TEST(replace_refuses_bad_options_and_a_stopping_engine),
 	    TEST(an_old_process_is_stopped_when_drain_timeout_is_over),
-	    TEST(replace_from_within_a_start_does_no_harm),
+	    TEST(replace_from_within_the_report_of_a_start_does_no_harm),
+	    TEST(replace_from_within_the_report_of_readiness_does_no_harm),
 	    TEST(stop_drains_then_closes_stdin_then_terms_then_kills),
 	    TEST(stop_gives_up_on_what_is_pending_after_drain_timeout),
 	    TEST(stop_twice_gives_up_and_kills_at_once),
