@@ -146,14 +146,19 @@ static void on_reply(void *ctx, void *tag, const char *bytes, size_t len)
 	finish(e, r, COPROC_OK, bytes, len);
 }
 
-static void report_poison(struct coproc *e, struct coproc_request *r)
+static void describe_poison(const struct coproc_request *r, char *dst, size_t size)
 {
-	char shown[200], text[300];
-	struct coproc_event event = {.kind = COPROC_EV_POISON, .level = LOG_ERR, .text = text};
+	char shown[200];
 
 	log_escape(shown, sizeof(shown), r->bytes, r->len);
-	snprintf(text, sizeof(text), "poison request, %u tries, each crashed the process: \"%s\"",
+	snprintf(dst, size, "poison request, %u tries, each crashed the process: \"%s\"",
 		 r->resent + 1U, shown);
+}
+
+static void report_poison(struct coproc *e, const char *text)
+{
+	struct coproc_event event = {.kind = COPROC_EV_POISON, .level = LOG_ERR, .text = text};
+
 	if (e->ops->on_event)
 		e->ops->on_event(e->ctx, &event);
 }
@@ -162,6 +167,7 @@ static void on_lost(void *ctx, void *tag, enum coproc_code code, const char *why
 {
 	struct coproc *e = ctx;
 	struct coproc_request *r = tag;
+	char poison[300] = "";
 
 	r->worker = NULL;
 	e->stats.in_flight--;
@@ -171,9 +177,12 @@ static void on_lost(void *ctx, void *tag, enum coproc_code code, const char *why
 		return;
 	}
 	if (code == COPROC_CRASHED && r->resent)
-		report_poison(e, r);
+		describe_poison(r, poison, sizeof(poison));
 	TAILQ_REMOVE(&e->live, r, live);
 	finish(e, r, code, why, strlen(why));
+	/* Only now, as the owner may cancel what is pending from within the report. */
+	if (*poison)
+		report_poison(e, poison);
 }
 
 static void on_late(void *ctx)

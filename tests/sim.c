@@ -62,6 +62,20 @@ struct sim {
 	bool stopping, stopped;
 };
 
+/* What a sanitizer finds ends in SIGABRT, and so in the trace. */
+const char *__asan_default_options(void);
+const char *__ubsan_default_options(void);
+
+const char *__asan_default_options(void)
+{
+	return "abort_on_error=1";
+}
+
+const char *__ubsan_default_options(void)
+{
+	return "abort_on_error=1:halt_on_error=1:print_stacktrace=1";
+}
+
 static struct sim sim;
 static uint64_t seed;
 static struct step trace[TRACE_MAX];
@@ -169,13 +183,14 @@ static void cancel_any(void)
 
 	for (unsigned id = from; id < sim.model.count; id++) {
 		struct model_request *r = &sim.model.request[id];
+		struct query *q = &sim.query[id];
 
 		if (!r->accepted || r->ended || r->cancelled)
 			continue;
 		note("cancel", (long)id, 0);
-		model_cancel(&sim.model, id, !sim.query[id].request.worker && !r->received);
-		coproc_cancel(sim.engine, &sim.query[id].request);
-		memset(&sim.query[id].request, 0xee, sizeof(sim.query[id].request));
+		model_cancel(&sim.model, id, !q->request.worker && !q->request.resent);
+		coproc_cancel(sim.engine, &q->request);
+		memset(&q->request, 0xee, sizeof(q->request));
 		return;
 	}
 }
@@ -366,13 +381,31 @@ static unsigned dead_count(void)
 	return n;
 }
 
+/* What a dead process had comes back to the queue without asking for room. */
+static struct model_back came_back(void)
+{
+	struct model_back back = {0};
+
+	for (unsigned id = 0; id < sim.model.count; id++) {
+		const struct model_request *r = &sim.model.request[id];
+
+		if (r->ended || r->cancelled || sim.query[id].request.worker ||
+		    !sim.query[id].request.resent)
+			continue;
+		back.count++;
+		back.bytes += r->len;
+	}
+	return back;
+}
+
 static void check_all(void)
 {
 	unsigned workers = sim.options.workers, given_up = dead_count();
+	struct model_back back = came_back();
 	struct coproc_stats stats;
 
 	coproc_get_stats(sim.engine, &stats);
-	check(model_check(&sim.model, &stats, &sim.options, MAX(stats.workers, workers)));
+	check(model_check(&sim.model, &stats, &sim.options, MAX(stats.workers, workers), back));
 	if (sim.fake.attempts >
 	    workers * (1 + sim.replaces) + given_up + sim.recycles + sim.spawn_failures)
 		check("P4: more starts than deaths and replacements");

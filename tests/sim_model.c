@@ -80,16 +80,13 @@ const char *model_ended(struct model *m, unsigned id, const struct coproc_reply 
 }
 
 const char *model_check(const struct model *m, const struct coproc_stats *s,
-			const struct coproc_options *o, unsigned processes)
+			const struct coproc_options *o, unsigned processes, struct model_back back)
 {
-	/* What a dead process had comes back to the queue without asking for room. */
-	unsigned back = m->retries ? o->window * processes : 0;
-
 	if (s->waiting + s->in_flight != m->pending)
 		return "P2: waiting and in flight are not what is pending";
-	if (s->waiting > o->queue + back)
+	if (s->waiting > o->queue + back.count)
 		return "P4: the queue is longer than allowed";
-	if (s->waiting_bytes > o->queue_bytes + back * o->max_request)
+	if (s->waiting_bytes > o->queue_bytes + back.bytes)
 		return "P4: the queue holds more bytes than allowed";
 	if (s->in_flight > o->window * processes)
 		return "P4: more is in flight than the window allows";

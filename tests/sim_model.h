@@ -36,6 +36,12 @@ struct model {
 	unsigned stopped; /* on_stopped was called so often */
 };
 
+/* Waiting requests that have been with a process that died. */
+struct model_back {
+	unsigned count;
+	size_t bytes;
+};
+
 void model_init(struct model *m, unsigned retries);
 
 /* A request was accepted; its number is the order of arrival. */
@@ -52,7 +58,8 @@ const char *model_ended(struct model *m, unsigned id, const struct coproc_reply 
 
 /* The counters must agree with what is pending, and the limits must hold. */
 const char *model_check(const struct model *m, const struct coproc_stats *stats,
-			const struct coproc_options *options, unsigned processes);
+			const struct coproc_options *options, unsigned processes,
+			struct model_back back);
 
 /* After the end. */
 const char *model_finish(const struct model *m);

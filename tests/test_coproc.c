@@ -28,6 +28,7 @@ struct asked {
 	struct rig *rig;
 	const char *name;
 	bool quiet; /* only count its ending */
+	bool ended;
 };
 
 struct rig {
@@ -114,6 +115,7 @@ static void on_done(void *ctx, const struct coproc_reply *reply)
 	struct rig *rig = a->rig;
 	int len = (int)reply->len;
 
+	a->ended = true;
 	rig->ending_bytes += reply->len;
 	if (!a->quiet && reply->code == COPROC_OK)
 		record(rig, "%s=%.*s", a->name, len, reply->bytes);
@@ -595,13 +597,32 @@ static void test_coproc_retries_one_at_a_time_until_the_killer_is_found(void **s
 	answer(rig, "1\n");
 	assert_string_equal(sent(rig), "killer\n");
 	die(rig, SIGSEGV);
-	expect(rig, "a=1\nexited\npoison\nkiller=crashed\nrestarting\n");
+	expect(rig, "a=1\nexited\nkiller=crashed\npoison\nrestarting\n");
 	wait_ms(rig, 200);
 	assert_string_equal(sent(rig), "c\n");
 	answer(rig, "3\n");
 	assert_string_equal(sent(rig), "d\n");
 	answer(rig, "4\n");
 	expect(rig, "c=3\nd=4\n");
+}
+
+static void cancel_the_first(struct rig *rig, const struct coproc_event *event)
+{
+	if (event->kind == COPROC_EV_POISON && !rig->asked[0].ended)
+		coproc_cancel(rig->engine, &rig->asked[0].request);
+}
+
+static void test_coproc_what_is_pending_may_be_cancelled_when_poison_is_reported(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->options.retries = 1;
+	rig->in_event = cancel_the_first;
+	begin(rig);
+	ask(rig, "killer");
+	die(rig, SIGSEGV);
+	die(rig, SIGSEGV);
+	expect(rig, "exited\nrestarting\nexited\nkiller=crashed\npoison\nrestarting\n");
 }
 
 static void test_coproc_restart_delays_grow_and_then_it_has_failed(void **state)
@@ -1188,6 +1209,7 @@ int main(void)
 	    TEST(the_crash_text_names_the_status_and_the_last_stderr_line),
 	    TEST(a_dead_process_is_not_sent_what_waits_for_the_next),
 	    TEST(retries_one_at_a_time_until_the_killer_is_found),
+	    TEST(what_is_pending_may_be_cancelled_when_poison_is_reported),
 	    TEST(restart_delays_grow_and_then_it_has_failed),
 	    TEST(replace_revives_a_failed_engine),
 	    TEST(revived_from_within_the_failure_keeps_the_queue),
