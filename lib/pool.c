@@ -404,6 +404,9 @@ struct worker *pool_pick(struct pool *p, bool idle)
 			best = w;
 		}
 	}
+	/* The failure of one, found in the last, may have let others be replaced. */
+	if (best && (best->role != WORKER_SERVING || best->state != WORKER_READY))
+		return NULL;
 	return best;
 }
 

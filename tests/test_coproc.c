@@ -907,6 +907,24 @@ static void test_coproc_replace_from_within_the_report_of_readiness_does_no_harm
 	check_nested_replace(*state, COPROC_EV_READY);
 }
 
+static void test_coproc_replace_from_within_the_failure_of_another_worker_does_no_harm(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->options.workers = 2;
+	begin(rig);
+	nested = false;
+	nest_in = COPROC_EV_DESYNC;
+	rig->in_event = replace_in_event;
+	fake_write(&rig->fake.process[1], "surplus\n", 8);
+	ask(rig, "a"); /* the first has been chosen when the second is found out */
+	assert_int_equal(rig->fake.count, 4);
+	assert_int_equal(fake_read(&rig->fake.process[2], rig->got, 10), 2);
+	fake_write(&rig->fake.process[2], "1\n", 2);
+	turn(rig);
+	assert_non_null(strstr(rig->record, "a=1\n"));
+}
+
 /* ---- the end ---- */
 
 static void test_coproc_stop_drains_then_closes_stdin_then_terms_then_kills(void **state)
@@ -1225,6 +1243,7 @@ int main(void)
 	    TEST(an_old_process_is_stopped_when_drain_timeout_is_over),
 	    TEST(replace_from_within_the_report_of_a_start_does_no_harm),
 	    TEST(replace_from_within_the_report_of_readiness_does_no_harm),
+	    TEST(replace_from_within_the_failure_of_another_worker_does_no_harm),
 	    TEST(stop_drains_then_closes_stdin_then_terms_then_kills),
 	    TEST(stop_gives_up_on_what_is_pending_after_drain_timeout),
 	    TEST(stop_twice_gives_up_and_kills_at_once),
