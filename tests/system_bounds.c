@@ -60,6 +60,37 @@ static void test_p4_a_flooder_that_never_reads_is_not_read_any_more(void **state
 	ask(r, c, "served", "served");
 }
 
+static void test_p4_a_client_that_asks_faster_than_it_is_answered_is_not_read_ahead(void **state)
+{
+	struct rig *r = *state;
+	struct client *c;
+	char chunk[50000], drop[65536];
+	size_t sent = 0, got = 0, total = 320 * sizeof(chunk);
+	long before;
+
+	rig_start(r, "", "");
+	c = client_new(r);
+	ask(r, c, "warm", "warm");
+	before = proc_status(r->pid, "VmHWM");
+	memset(chunk, 'x', sizeof(chunk));
+	for (size_t i = 499; i < sizeof(chunk); i += 500)
+		chunk[i] = '\n';
+	while (got < total) {
+		struct pollfd p = {.fd = c->fd, .events = sent < total ? POLLIN | POLLOUT : POLLIN};
+		size_t at = sent % sizeof(chunk);
+		ssize_t n;
+
+		assert_true(poll(&p, 1, 10000) > 0);
+		if (p.revents & POLLOUT &&
+		    (n = send(c->fd, chunk + at, sizeof(chunk) - at, MSG_DONTWAIT)) > 0)
+			sent += (size_t)n;
+		if (p.revents & POLLIN && (n = read(c->fd, drop, sizeof(drop))) > 0)
+			got += (size_t)n;
+	}
+	if (r->factor == 1)
+		assert_in_range(proc_status(r->pid, "VmHWM"), 1, before + 1024);
+}
+
 static void test_p4_a_client_that_leaves_large_replies_unread_is_not_read_any_more(void **state)
 {
 	struct rig *r = *state;
@@ -83,18 +114,17 @@ static void test_p4_a_client_that_leaves_large_replies_unread_is_not_read_any_mo
 static void test_p4_a_client_that_leaves_too_much_unread_is_closed(void **state)
 {
 	struct rig *r = *state;
-	struct client *deaf, *c;
+	struct client *deaf;
 	long before;
 
 	rig_start(r, "--max-reply 2M", "");
 	deaf = client_new(r);
-	c = client_new(r);
-	ask(r, c, "warm", "warm");
+	ask(r, deaf, "warm", "warm");
 	before = proc_status(r->pid, "VmHWM");
 	for (int i = 0; i < 64; i++)
 		say(r, deaf, "!big 1000000\n");
 	rig_wait_log(r, "leaves more unread than client-buffer and max-reply allow, closing");
-	ask(r, c, "served", "served");
+	ask(r, client_new(r), "served", "served");
 	check_memory(r, before);
 }
 
@@ -329,6 +359,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    RIG_TEST(test_p4_a_flooder_that_never_reads_is_not_read_any_more),
+	    RIG_TEST(test_p4_a_client_that_asks_faster_than_it_is_answered_is_not_read_ahead),
 	    RIG_TEST(test_p4_a_client_that_leaves_large_replies_unread_is_not_read_any_more),
 	    RIG_TEST(test_p4_a_client_that_leaves_too_much_unread_is_closed),
 	    RIG_TEST(test_p4_a_line_of_64_mebibytes_is_refused_in_linear_time),
