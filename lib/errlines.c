@@ -8,24 +8,24 @@
 #include <string.h>
 
 #define BURST_MS 10000 /* so many milliseconds of the rate may come at once */
+#define LINE_COST 1000 /* of the allowance, which grows by `rate` each millisecond */
 
 void errlines_init(struct errlines *e, unsigned rate, int64_t now_ms)
 {
-	*e = (struct errlines){.rate = rate, .tokens_ms = BURST_MS, .updated_ms = now_ms};
+	*e = (struct errlines){.rate = rate, .tokens = (int64_t)rate * BURST_MS, .updated_ms = now_ms};
 }
 
 static bool is_within_rate(struct errlines *e, int64_t now_ms)
 {
-	int64_t cost;
+	int64_t rate = e->rate, elapsed_ms = MIN(now_ms - e->updated_ms, BURST_MS);
 
-	if (!e->rate)
+	if (!rate)
 		return true;
-	cost = MAX(1000 / (int64_t)e->rate, 1);
-	e->tokens_ms = MIN(e->tokens_ms + (now_ms - e->updated_ms), BURST_MS);
+	e->tokens = MIN(e->tokens + elapsed_ms * rate, rate * BURST_MS);
 	e->updated_ms = now_ms;
-	if (e->tokens_ms < cost)
+	if (e->tokens < LINE_COST)
 		return false;
-	e->tokens_ms -= cost;
+	e->tokens -= LINE_COST;
 	return true;
 }
 

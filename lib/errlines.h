@@ -16,7 +16,7 @@
 
 struct errlines {
 	unsigned rate;	    /* lines a second; 0 for no limit */
-	int64_t tokens_ms;  /* allowance, in milliseconds of rate */
+	int64_t tokens;	    /* allowance, in thousandths of a line */
 	int64_t updated_ms; /* when the allowance was last counted up */
 	unsigned suppressed;
 	size_t len; /* of the unfinished line */
