@@ -9,7 +9,7 @@ int64_t restart_after(struct restart *r, const struct restart_policy *policy, in
 	int64_t delay = policy->delay_ms;
 	unsigned doublings;
 
-	if (served_ms >= policy->stable_ms)
+	if (policy->stable_ms > 0 && served_ms >= policy->stable_ms)
 		r->failures = 0;
 	r->failures++;
 	if (policy->limit && r->failures >= policy->limit)

@@ -94,6 +94,18 @@ static void test_restart_delay_zero_stays_zero(void **state)
 		assert_int_equal(restart_after(&r, &p, -1, i * 12345), 0);
 }
 
+static void test_restart_stable_zero_never_forgets_a_failure(void **state)
+{
+	const struct restart_policy p = {.delay_ms = 100, .delay_max_ms = 1000, .limit = 5};
+	struct restart r = {0};
+
+	(void)state;
+	assert_int_equal(restart_after(&r, &p, 0, 0), 0);
+	for (int i = 0; i < 3; i++)
+		assert_true(restart_after(&r, &p, 1000000, 0) > 0);
+	assert_int_equal(restart_after(&r, &p, 1000000, 0), RESTART_NEVER);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -105,6 +117,7 @@ int main(void)
 	    cmocka_unit_test(test_restart_good_service_makes_it_the_first_failure_again),
 	    cmocka_unit_test(test_restart_limit_zero_never_gives_up),
 	    cmocka_unit_test(test_restart_delay_zero_stays_zero),
+	    cmocka_unit_test(test_restart_stable_zero_never_forgets_a_failure),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
