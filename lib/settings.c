@@ -96,6 +96,8 @@ static const char *find_fault(const struct coproc_options *o)
 		return "queue, queue-bytes: must not be 0";
 	if (o->queue_bytes < o->max_request)
 		return "queue-bytes: is less than max-request";
+	if (!o->reply)
+		return "reply: must not be NULL";
 	if (o->restart_delay_ms > o->restart_delay_max_ms)
 		return "restart-delay: is over restart-delay-max";
 	return NULL;
