@@ -10,6 +10,7 @@
  */
 #include "session.h"
 
+#include "clock.h"
 #include "coproc.h"
 #include "fd.h"
 #include "handover.h"
@@ -27,6 +28,9 @@
 
 /* Replies from this size on are written straight from where they are. */
 #define WRITE_THROUGH (64 << 10)
+
+/* Who has sent within this time, or the one before, counts as a client that asks. */
+#define EPOCH_MS 100
 
 /* What an idle session's buffers may keep. */
 #define KEEP_BYTES 0
@@ -189,7 +193,6 @@ static void remove_first(struct session *s)
 	slot_free(slot);
 	if (--s->unfinished)
 		return;
-	s->hall->active--;
 	uncrowd(s);
 }
 
@@ -235,7 +238,7 @@ static struct slot *slot_new(struct session *s, const char *bytes, size_t len)
 	slot->request = (struct coproc_request){0};
 	memcpy(slot->bytes, bytes, len);
 	STAILQ_INSERT_TAIL(&s->slots, slot, link);
-	s->hall->active += !s->unfinished++;
+	s->unfinished++;
 	return slot;
 }
 
@@ -287,6 +290,30 @@ static void wait_for_room(struct session *s)
 	TAILQ_INSERT_TAIL(&s->hall->waiting, s, waiting_link);
 }
 
+/* Count the sessions that send, anew for each epoch. */
+static void note_sender(struct session *s)
+{
+	struct hall *h = s->hall;
+	int64_t now = clock_now_ms();
+
+	if (now >= h->epoch_until_ms) {
+		h->senders_before = now >= h->epoch_until_ms + EPOCH_MS ? 0 : h->senders;
+		h->senders = 0;
+		h->epoch++;
+		h->epoch_until_ms = now + EPOCH_MS;
+	}
+	h->senders += s->epoch != h->epoch;
+	s->epoch = h->epoch;
+}
+
+static bool others_send(const struct session *s)
+{
+	const struct hall *h = s->hall;
+	unsigned self = s->epoch + 1 >= h->epoch;
+
+	return MAX(h->senders, h->senders_before) > self;
+}
+
 /*
  * While the processes are busy and others ask too, a client holds one place in
  * the queue: so one that floods gets its turn as the polite ones do, and
@@ -296,7 +323,7 @@ static bool is_crowded(struct session *s)
 {
 	struct hall *h = s->hall;
 
-	if (!s->is_crowded && s->unfinished && h->active > 1 && coproc_has_backlog(h->engine)) {
+	if (!s->is_crowded && s->unfinished && others_send(s) && !coproc_has_spare(h->engine)) {
 		s->is_crowded = true;
 		TAILQ_INSERT_TAIL(&h->crowded, s, crowded_link);
 	}
@@ -358,11 +385,22 @@ static size_t take_lines(struct session *s, const char *bytes, size_t len)
 	return used;
 }
 
+/* Whether `in` holds a complete line. */
+static bool has_line(const struct session *s)
+{
+	return s->in.len > s->scanned &&
+	       memchr(buf_bytes(&s->in) + s->scanned, '\n', s->in.len - s->scanned);
+}
+
 /* At the end of input an unterminated rest is a request too. */
 static void take_last(struct session *s)
 {
 	if (!s->eof || s->skipping || !s->in.len || !may_ask(s, s->in.len))
 		return;
+	if (has_line(s)) { /* it became possible to ask only now: the lines come first */
+		mark_dirty(s);
+		return;
+	}
 	ask(s, buf_bytes(&s->in), s->in.len);
 	buf_consume(&s->in, s->in.len);
 	s->scanned = 0;
@@ -482,6 +520,7 @@ static void read_in(struct session *s)
 	ssize_t n = read(s->fd, area, AREA_SIZE);
 
 	if (n > 0) {
+		note_sender(s);
 		take_bytes(s, area, (size_t)n);
 	} else if (n == 0) {
 		s->eof = true;
@@ -497,12 +536,12 @@ static void read_in(struct session *s)
 /* Input that may not be taken yet stays in the socket, unless the client has left. */
 static void read_or_throttle(struct session *s)
 {
-	if (may_ask(s, 0)) {
+	if (may_ask(s, 0) && !has_line(s)) {
 		read_in(s);
 		return;
 	}
 	s->broken = fd_is_hung_up(s->fd);
-	s->throttled = true;
+	s->throttled = !may_ask(s, 0);
 	mark_dirty(s);
 }
 
@@ -607,7 +646,7 @@ void hall_resume(struct hall *h)
 {
 	struct session *s;
 
-	while (!coproc_has_backlog(h->engine) && (s = TAILQ_FIRST(&h->crowded))) {
+	while (coproc_has_spare(h->engine) && (s = TAILQ_FIRST(&h->crowded))) {
 		uncrowd(s);
 		mark_dirty(s);
 	}

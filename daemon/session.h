@@ -31,7 +31,9 @@ struct hall {
 	struct session_list dirty;   /* with something to write or resume; session.dirty_link */
 	struct session_list waiting; /* for room in the queue; session.waiting_link */
 	struct session_list crowded; /* may not ask before others had a turn; session.crowded_link */
-	unsigned active;	     /* sessions with unfinished requests */
+	unsigned epoch;		     /* a number for each EPOCH_MS in which somebody sent */
+	int64_t epoch_until_ms;
+	unsigned senders, senders_before; /* sessions that sent in this epoch, and the one before */
 	struct event flush;	     /* activated at most once per turn of the loop */
 	bool flushing;
 	char *area;		     /* what sessions read into, one after the other */
@@ -58,6 +60,7 @@ struct session {
 	uid_t uid;
 	pid_t pid;
 	unsigned unfinished; /* slots */
+	unsigned epoch;	     /* the last one in which it sent */
 	short interest;	     /* what `io` waits for */
 	bool status_replies;
 	bool skipping;	 /* the rest of a request that was too long */

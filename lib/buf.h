@@ -22,7 +22,7 @@ struct buf {
 
 static inline char *buf_bytes(const struct buf *b)
 {
-	return b->mem + b->off;
+	return b->mem ? b->mem + b->off : NULL;
 }
 
 /*

@@ -49,8 +49,8 @@ struct coproc {
 	struct event timer;
 	int64_t timer_at_ms; /* when it fires, CLOCK_NEVER if it is not set */
 	bool room_wanted;    /* somebody was told that the queue is full */
-	bool backlog;	     /* requests stayed in the queue at the end of the last turn */
-	bool backlog_told;   /* somebody knows of it */
+	unsigned spare;	     /* places with the workers that nothing waits for */
+	bool spare_wanted;   /* somebody was told that there are none */
 	enum stop_phase phase;
 	bool out_of_time;    /* stopping: what is pending is given up */
 	bool kill;	     /* asked to stop twice */
@@ -275,10 +275,10 @@ bool coproc_has_room(struct coproc *e, size_t len)
 	return room;
 }
 
-bool coproc_has_backlog(struct coproc *e)
+bool coproc_has_spare(struct coproc *e)
 {
-	e->backlog_told |= e->backlog;
-	return e->backlog;
+	e->spare_wanted |= !e->spare;
+	return e->spare > 0;
 }
 
 enum coproc_code coproc_submit(struct coproc *e, struct coproc_request *r, const char *bytes,
@@ -309,6 +309,7 @@ enum coproc_code coproc_submit(struct coproc *e, struct coproc_request *r, const
 				     .arrival_ms = now_ms(e)};
 	TAILQ_INSERT_TAIL(&e->live, r, live);
 	queue_push(&e->queue, r);
+	e->spare -= e->spare > 0;
 	e->stats.accepted++;
 	schedule(e);
 	return COPROC_OK;
@@ -393,11 +394,11 @@ static void tell_of_room(struct coproc *e)
 	const struct coproc_options *o = options(e);
 	bool room = e->room_wanted && e->queue.count < o->queue && e->queue.bytes < o->queue_bytes;
 
-	e->backlog = e->queue.count > 0;
-	if (!room && (e->backlog || !e->backlog_told))
+	e->spare = e->queue.count ? 0 : pool_places(&e->pool);
+	if (!room && !(e->spare && e->spare_wanted))
 		return;
 	e->room_wanted &= !room;
-	e->backlog_told &= e->backlog;
+	e->spare_wanted &= !e->spare;
 	if (e->ops->on_room)
 		e->ops->on_room(e->ctx);
 }

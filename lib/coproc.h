@@ -176,7 +176,7 @@ struct coproc_event {
 struct coproc_ops {
 	/* A process's life took a turn. */
 	void (*on_event)(void *ctx, const struct coproc_event *event);
-	/* There is room after a COPROC_OVERLOADED, or no backlog after coproc_has_backlog(). */
+	/* There is room after a COPROC_OVERLOADED, or some to spare after coproc_has_spare(). */
 	void (*on_room)(void *ctx);
 	/* After coproc_stop(): no request is pending and no process left. */
 	void (*on_stopped)(void *ctx);
@@ -293,11 +293,12 @@ enum coproc_code coproc_submit(struct coproc *engine, struct coproc_request *req
 bool coproc_has_room(struct coproc *engine, size_t len);
 
 /*
- * Whether requests had to stay in the queue at the end of the last turn of the
- * loop, as no process had room for them. After true, on_room is called when it
- * has become false.
+ * Whether a request handed in now would be answered soon: a process that
+ * is at most some milliseconds behind has room for it at the end of this turn of
+ * the loop. After false, on_room is called when it
+ * has become true.
  */
-bool coproc_has_backlog(struct coproc *engine);
+bool coproc_has_spare(struct coproc *engine);
 
 /*
  * The sentence for a code that coproc_submit() returned, with the numbers that

@@ -95,6 +95,12 @@ static inline const char *flights_surplus(const struct flights *f, size_t *len)
 	return buf_bytes(&f->bytes) + f->parsed_bytes;
 }
 
+/* Whether flights_release() would hand the reply of @place on. */
+static inline bool flights_will_release(const struct flights *f, uint32_t place)
+{
+	return place - f->head < f->parsed - f->head;
+}
+
 /* Hand the parsed replies on, the oldest first. */
 void flights_release(struct flights *f, const struct flight_sink *sink);
 

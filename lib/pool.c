@@ -410,6 +410,18 @@ struct worker *pool_pick(struct pool *p, bool idle)
 	return best;
 }
 
+unsigned pool_places(const struct pool *p)
+{
+	const struct worker *w;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(w, &p->workers, link)
+		if (w->role == WORKER_SERVING && w->state == WORKER_READY && !w->exclusive &&
+		    !worker_is_behind(w))
+			n += w->settings->o.window - worker_in_flight(w);
+	return n;
+}
+
 struct worker *pool_ready(const struct pool *p)
 {
 	struct worker *w;

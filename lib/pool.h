@@ -70,6 +70,9 @@ void pool_replace(struct pool *p, struct settings *settings);
  */
 struct worker *pool_pick(struct pool *p, bool idle);
 
+/* Places that are free with workers that keep up (worker_is_behind()). */
+unsigned pool_places(const struct pool *p);
+
 /*
  * End the turn of the loop: write what was sent, recycle what is worn, free the
  * workers that are gone.

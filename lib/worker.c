@@ -26,6 +26,9 @@
 /* Staged bytes are written early above this, so that the process starts on them. */
 #define FLUSH_EARLY (16 << 10)
 
+/* A request that stays with the process for so long shows that it is behind. */
+#define BEHIND_MS 2
+
 /* A process that closes a stream is given so long to be found dead. */
 #define CLOSED_GRACE_MS 100
 
@@ -97,6 +100,10 @@ static void release(struct worker *w, int64_t now)
 {
 	w->settle_until_ms = CLOCK_NEVER;
 	w->head_since_ms = now;
+	if (w->watching && flights_will_release(&w->flights, w->watched)) {
+		w->watching = false;
+		w->stay_ms = now - w->watched_since_ms;
+	}
 	flights_release(&w->flights, w->env->sink);
 	buf_release(&w->flights.bytes, READ_ROOM * 2);
 	if (!worker_in_flight(w))
@@ -196,9 +203,19 @@ int worker_send(struct worker *w, const char *bytes, size_t len, void *tag, bool
 	w->exclusive = exclusive;
 	w->sent++;
 	*out_place = flights_push(&w->flights, tag, suspicious);
+	if (!w->watching) {
+		w->watching = true;
+		w->watched = *out_place;
+		w->watched_since_ms = now_ms(w);
+	}
 	if (w->in.staged.len > FLUSH_EARLY)
 		stream_out_flush(&w->in);
 	return 0;
+}
+
+bool worker_is_behind(const struct worker *w)
+{
+	return w->stay_ms >= BEHIND_MS;
 }
 
 void worker_forget(struct worker *w, uint32_t place)

@@ -74,6 +74,11 @@ struct worker {
 
 	uint64_t sent;	/* requests */
 
+	/* One request at a time is watched for how long it stays. */
+	bool watching;
+	uint32_t watched; /* its place */
+	int64_t watched_since_ms, stay_ms;
+
 	/* Moments, CLOCK_NEVER where none is set. */
 	int64_t started_ms;
 	int64_t ready_ms;	 /* -1 before it is */
@@ -136,6 +141,9 @@ static inline unsigned worker_in_flight(const struct worker *w)
  */
 int worker_send(struct worker *w, const char *bytes, size_t len, void *tag, bool exclusive,
 		uint32_t *out_place) WARN_UNUSED;
+
+/* Whether what it has takes it a noticeable while, so that more would only wait inside it. */
+bool worker_is_behind(const struct worker *w);
 
 /* Make the place a tombstone. May be called from within upcalls. */
 void worker_forget(struct worker *w, uint32_t place);
