@@ -346,6 +346,23 @@ void rig_wait_gone(struct rig *r, pid_t pid)
 	fail_msg("process %d is still there", (int)pid);
 }
 
+static void reap(pid_t pid)
+{
+	waitpid(pid, NULL, WNOHANG);
+}
+
+void rig_wait_children(struct rig *r, unsigned children)
+{
+	int64_t until = rig_deadline(r);
+
+	do {
+		proc_each_child(getpid(), 'Z', reap);
+		if (proc_children(getpid(), 0) == children)
+			return;
+	} while (rig_go_on(until));
+	fail_msg("there are %u children, not %u", proc_children(getpid(), 0), children);
+}
+
 void rig_wait_path(struct rig *r, const char *path, bool there)
 {
 	int64_t until = rig_deadline(r);

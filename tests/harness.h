@@ -101,6 +101,12 @@ void rig_wait_starts(struct rig *r, unsigned starts);
 /* Wait until no process has the number @pid. */
 void rig_wait_gone(struct rig *r, pid_t pid);
 
+/*
+ * Wait until the test has @children living children: the daemon, and the
+ * orphans of the daemon's processes.
+ */
+void rig_wait_children(struct rig *r, unsigned children);
+
 /* Wait until @path is there, or is not. */
 void rig_wait_path(struct rig *r, const char *path, bool there);
 
