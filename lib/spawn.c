@@ -437,8 +437,16 @@ static void real_kill(void *ctx, const struct coproc_child *child, int sig)
 
 static bool real_reap(void *ctx, const struct coproc_child *child, int *status)
 {
+	pid_t pid = waitpid(child->pid, status, WNOHANG);
+
 	(void)ctx;
-	return waitpid(child->pid, status, WNOHANG) == child->pid;
+	if (pid == child->pid)
+		return true;
+	if (pid == 0 || errno != ECHILD)
+		return false;
+	/* Reaped behind our back (SIGCHLD ignored by a parent): how it ended nobody knows. */
+	*status = 0;
+	return true;
 }
 
 static uint32_t real_random(void *ctx)
