@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,6 +175,20 @@ void fake_die(struct fake_process *p, int status)
 	fake_close(&p->err);
 	if (write(p->exited, &one, sizeof(one)) != (ssize_t)sizeof(one))
 		abort();
+}
+
+unsigned fake_open_fds(void)
+{
+	struct pollfd p[256];
+	unsigned open = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		p[fd] = (struct pollfd){.fd = fd};
+	if (poll(p, 256, 0) < 0)
+		abort();
+	for (int fd = 0; fd < 256; fd++)
+		open += !(p[fd].revents & POLLNVAL);
+	return open;
 }
 
 size_t fake_write(struct fake_process *p, const char *bytes, size_t len)

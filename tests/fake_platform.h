@@ -54,6 +54,9 @@ void fake_die(struct fake_process *p, int status);
 /* Close one of its ends. */
 void fake_close(int *fd);
 
+/* How many descriptors (below 256) are open. */
+unsigned fake_open_fds(void);
+
 /* Put @len bytes on its stdout. Returns what the pipe took. */
 size_t fake_write(struct fake_process *p, const char *bytes, size_t len);
 

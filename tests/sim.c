@@ -529,15 +529,7 @@ static void wind_down(void)
 		check("it did not come to its end");
 }
 
-static int lowest_free_fd(void)
-{
-	int fd = dup(0);
-
-	close(fd);
-	return fd;
-}
-
-static void check_left_behind(int lowest)
+static void check_left_behind(unsigned open_fds)
 {
 	for (unsigned i = 0; i < sim.fake.count; i++) {
 		if (!sim.fake.process[i].reaped)
@@ -546,13 +538,13 @@ static void check_left_behind(int lowest)
 			check("P4: the group of a process was not killed");
 	}
 	fake_platform_finish(&sim.fake);
-	if (lowest_free_fd() != lowest)
+	if (fake_open_fds() != open_fds)
 		check("P4: a descriptor was left behind");
 }
 
 static void run_schedule(void)
 {
-	int lowest = lowest_free_fd();
+	unsigned open_fds = fake_open_fds();
 	char error[200];
 
 	sim.random = (seed + 1) * 0x9e3779b97f4a7c15u;
@@ -581,7 +573,7 @@ static void run_schedule(void)
 	coproc_free(sim.engine);
 	turn(1);
 	check(model_finish(&sim.model));
-	check_left_behind(lowest);
+	check_left_behind(open_fds);
 }
 
 int main(int argc, char **argv)

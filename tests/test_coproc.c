@@ -41,7 +41,7 @@ struct rig {
 	char record[8192];
 	char got[8192]; /* what sent() returned */
 	size_t ending_bytes;
-	int lowest_fd;
+	unsigned open_fds;
 	void (*in_event)(struct rig *rig, const struct coproc_event *event);
 	void (*in_ending)(struct rig *rig, struct asked *a);
 	bool freed;
@@ -125,21 +125,13 @@ static void on_done(void *ctx, const struct coproc_reply *reply)
 		rig->in_ending(rig, a);
 }
 
-static int lowest_free_fd(void)
-{
-	int fd = dup(0);
-
-	close(fd);
-	return fd;
-}
-
 static int setup(void **state)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
 
 	signal(SIGPIPE, SIG_IGN);
 	rig->base = event_base_new();
-	rig->lowest_fd = lowest_free_fd();
+	rig->open_fds = fake_open_fds();
 	fake_platform_init(&rig->fake);
 	coproc_options_init(&rig->options);
 	rig->options.argv = argv;
@@ -162,7 +154,7 @@ static int teardown(void **state)
 			print_error("process %u was left behind\n", i);
 	}
 	fake_platform_finish(&rig->fake);
-	leak = lowest_free_fd() != rig->lowest_fd;
+	leak = fake_open_fds() != rig->open_fds;
 	if (leak)
 		print_error("a descriptor was left behind\n");
 	event_base_free(rig->base);
