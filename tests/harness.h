@@ -125,6 +125,12 @@ unsigned rig_starts(void);
 /* The number behind @key in /proc/PID/status. */
 long proc_status(pid_t pid, const char *key);
 
+/*
+ * Whether the memory of the daemon is its own, not that of a wrapper or of a
+ * sanitizer, which reserves terabytes and keeps what was freed.
+ */
+bool rig_memory_counts(const struct rig *r);
+
 /* Processor time used so far, in milliseconds. */
 long proc_cpu_ms(pid_t pid);
 

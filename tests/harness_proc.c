@@ -23,6 +23,11 @@ long proc_status(pid_t pid, const char *key)
 	return value;
 }
 
+bool rig_memory_counts(const struct rig *r)
+{
+	return r->factor == 1 && proc_status(r->pid, "VmSize") < 1L << 30;
+}
+
 /* The fields of /proc/PID/stat behind the name. Returns false if there is no such process. */
 static bool read_stat(pid_t pid, char *state, int *parent, unsigned long *ticks)
 {

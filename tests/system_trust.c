@@ -91,7 +91,7 @@ static void test_p6_an_endless_reply_replaces_it(void **state)
 	c = client_new(r);
 	say(r, c, "go\n");
 	expect_start(r, c, "coprocd: error: reply-too-long:");
-	if (r->factor == 1)
+	if (rig_memory_counts(r))
 		assert_in_range(proc_status(r->pid, "VmHWM"), 1, before + (8 << 10));
 }
 
@@ -144,7 +144,8 @@ static void test_p6_a_greeting_is_nobodys_reply(void **state)
 		assert_string_not_equal(line, "welcome");
 		assert_ptr_equal(strstr(line, "coprocd: error: "), line);
 	}
-	rig_wait_log(r, "no request asked for: \"welcome\\n");
+	/* Of greeting and reply, the one that came later. */
+	rig_wait_log(r, "bytes on stdout that no request asked for");
 }
 
 static void test_p6_a_greeting_that_comes_with_the_first_request_is_nobodys_reply(void **state)
