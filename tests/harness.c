@@ -111,6 +111,30 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 	return remove(path);
 }
 
+/* Stop the daemon at once, but so that what looks for leaks at its exit can. */
+static void end_daemon(struct rig *r)
+{
+	int64_t until = rig_deadline(r);
+
+	while (r->pid > 0 && waitpid(r->pid, NULL, WNOHANG) == 0 && rig_go_on(until))
+		kill(r->pid, SIGTERM);
+}
+
+/* What sanitizers and valgrind say where they have found something. */
+static int look_for_errors(void)
+{
+	static const char *const words[] = {"Sanitizer",     "runtime error:", "Invalid read",
+					    "Invalid write", "uninitialised",  "definitely lost:"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (rig_count("log", words[i])) {
+			rig_show_log();
+			return -1;
+		}
+	}
+	return 0;
+}
+
 int rig_teardown(void **state)
 {
 	struct rig *r = *state;
@@ -118,11 +142,12 @@ int rig_teardown(void **state)
 
 	for (size_t i = 0; i < r->client_count; i++)
 		client_close(&r->clients[i]);
+	end_daemon(r);
+	rc = look_for_errors();
 	/* The death of a process may give us its children. */
 	while (proc_each_child(getpid(), 0, kill_child))
 		continue;
-	rc = chdir("/");
-	if (nftw(r->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS) < 0)
+	if (chdir("/") < 0 || nftw(r->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS) < 0)
 		rc = -1;
 	free(r);
 	return rc;
