@@ -455,7 +455,7 @@ struct config_result config_from_args_and_text(int argc, char *const *argv, cons
 	print = given(&r, OPTION_PRINT);
 	if (print)
 		return printed(text_to_print(print));
-	if (read_config_file(&r, file_text) || build(&r, &c))
+	if (read_config_file(&r, file_text) || build(&r, &c) || !c)
 		return failed(&r);
 	if (r.text && !(c->file_text = value_keep(c, TAKE(r.text)))) {
 		config_free(c);
