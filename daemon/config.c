@@ -29,13 +29,13 @@ struct assignment {
 struct reader {
 	const char *file; /* borrowed, NULL if none */
 	FILE *stream;
-	char *text;  /* owned; what the file holds */
-	char *raw;   /* owned; the value on the present line, of any length */
-	int line;    /* lines read */
+	char *text; /* owned; what the file holds */
+	char *raw;  /* owned; the value on the present line, of any length */
+	int line;   /* lines read */
 	struct assignment *list;
 	size_t count;
 	char *const *words; /* the command of the command line */
-	char *message;	    /* owned; the first error */
+	char *message;      /* owned; the first error */
 	int exit_code;
 };
 
@@ -138,8 +138,9 @@ static int on_key(void *arg, const char *section, const char *name, const char *
 
 	(void)value;
 	if (*section)
-		return !fail(r, EXIT_CODE_CONFIG, "%s:%d: the file has no sections, but \"[%s]\" is above",
-			     r->file, r->line, section);
+		return !fail(r, EXIT_CODE_CONFIG,
+			     "%s:%d: the file has no sections, but \"[%s]\" is above", r->file,
+			     r->line, section);
 	if (row && row->doc.in_file)
 		return r->raw ? !assign(r, row, r->raw, r->line) : !fail_memory(r);
 	near = option_resembling(name);
@@ -217,7 +218,7 @@ static void make_long_options(struct option *out)
 	for (i = 0; (row = option_at(i)) && i < MAX_OPTIONS - 1; i++)
 		out[i] = (struct option){.name = row->doc.name,
 					 .has_arg = row->type == OPTION_BOOL ? optional_argument
-						    : row->doc.argument	     ? required_argument
+						    : row->doc.argument      ? required_argument
 									     : no_argument};
 	out[i] = (struct option){0};
 }
@@ -235,8 +236,8 @@ static int fail_word(struct reader *r, int found, char *const *argv)
 	if (option_find(name))
 		return fail(r, EXIT_CODE_USAGE, "%s: takes no value", word);
 	near = option_resembling(name);
-	return fail(r, EXIT_CODE_USAGE, "%s: there is no such option%s%s%s; see coprocd --help", word,
-		    near ? "; did you mean \"--" : "", near ? near : "", near ? "\"?" : "");
+	return fail(r, EXIT_CODE_USAGE, "%s: there is no such option%s%s%s; see coprocd --help",
+		    word, near ? "; did you mean \"--" : "", near ? near : "", near ? "\"?" : "");
 }
 
 static int read_args(struct reader *r, int argc, char *const *argv)
@@ -291,8 +292,8 @@ static int check_repeated(struct reader *r, size_t at)
 		return 0;
 	for (size_t i = 0; i < at; i++)
 		if (r->list[i].row == a->row && r->list[i].line)
-			return fail(r, EXIT_CODE_CONFIG, "%s:%d: %s: stands on line %d already", r->file,
-				    a->line, a->row->doc.name, r->list[i].line);
+			return fail(r, EXIT_CODE_CONFIG, "%s:%d: %s: stands on line %d already",
+				    r->file, a->line, a->row->doc.name, r->list[i].line);
 	return 0;
 }
 
@@ -372,8 +373,8 @@ static int check(struct reader *r, struct config *c)
 	conflict = find_conflict(c);
 	if (!conflict)
 		return 0;
-	return fail(r, r->file ? EXIT_CODE_CONFIG : EXIT_CODE_USAGE, "%s%s%s", r->file ? r->file : "",
-		    r->file ? ": " : "", conflict);
+	return fail(r, r->file ? EXIT_CODE_CONFIG : EXIT_CODE_USAGE, "%s%s%s",
+		    r->file ? r->file : "", r->file ? ": " : "", conflict);
 }
 
 /* Make the config of what was read. */

@@ -18,16 +18,23 @@
 #include <sys/types.h>
 
 /* Exit codes, of which 64.. are those of sysexits.h. */
-enum { EXIT_CODE_OK = 0,
-       EXIT_CODE_USAGE = 64,
-       EXIT_CODE_UNAVAILABLE = 69, /* the process could not be started */
-       EXIT_CODE_SYSTEM = 71,
-       EXIT_CODE_SOCKET = 73, /* a socket cannot be created */
-       EXIT_CODE_CONFIG = 78 };
+enum {
+	EXIT_CODE_OK = 0,
+	EXIT_CODE_USAGE = 64,
+	EXIT_CODE_UNAVAILABLE = 69, /* the process could not be started */
+	EXIT_CODE_SYSTEM = 71,
+	EXIT_CODE_SOCKET = 73, /* a socket cannot be created */
+	EXIT_CODE_CONFIG = 78
+};
 
 enum config_replies { REPLIES_PLAIN, REPLIES_STATUS };
 enum config_overload { OVERLOAD_REJECT, OVERLOAD_WAIT };
-enum config_log_target { LOG_TARGET_AUTO, LOG_TARGET_STDERR, LOG_TARGET_SYSLOG, LOG_TARGET_JOURNAL };
+enum config_log_target {
+	LOG_TARGET_AUTO,
+	LOG_TARGET_STDERR,
+	LOG_TARGET_SYSLOG,
+	LOG_TARGET_JOURNAL
+};
 
 /* One `listen` line. */
 struct config_listen {
@@ -58,7 +65,7 @@ struct config {
 	enum config_overload overload;
 	struct config_patterns *forbid; /* owned; NULL if none */
 
-	char *user;  /* of the daemon after binding; NULL: stay. As given, and resolved: */
+	char *user; /* of the daemon after binding; NULL: stay. As given, and resolved: */
 	char *group;
 	uid_t uid; /* (uid_t)-1: stay */
 	gid_t gid; /* (gid_t)-1: stay */
@@ -70,8 +77,8 @@ struct config {
 	enum config_log_target log_target;
 
 	/* How it was made. */
-	bool check_only;	    /* --check-config */
-	const char *file_text;	    /* what the config file held, NULL without one */
+	bool check_only;            /* --check-config */
+	const char *file_text;      /* what the config file held, NULL without one */
 	struct config_store *store; /* private: the owner of every string above */
 };
 
@@ -134,7 +141,7 @@ struct config_option {
 	const char *fallback; /* the default as one would write it, NULL for none */
 	const char *range;    /* "0s to 24h", "yes or no" */
 	const char *help;     /* one phrase, unit included */
-	bool in_file;	      /* may stand in the config file too */
+	bool in_file;         /* may stand in the config file too */
 	bool repeatable;
 };
 

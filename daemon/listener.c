@@ -20,8 +20,8 @@ char *listener_name(const struct config_listen *listen)
 {
 	char *name;
 
-	if (asprintf(&name, "%s%s", listen->path ? "" : "fd:",
-		     listen->path ? listen->path : listen->fd_name) < 0)
+	if (asprintf(&name, "%s%s",
+		     listen->path ? "" : "fd:", listen->path ? listen->path : listen->fd_name) < 0)
 		return NULL;
 	return name;
 }
@@ -33,8 +33,8 @@ static void pause_if_full(struct listener *l)
 	if (l->paused || l->hall->count < max)
 		return;
 	l->paused = true;
-	log_at(LOG_WARNING, "%s: %u clients are connected (max-clients), accepting no more", l->name,
-	       max);
+	log_at(LOG_WARNING, "%s: %u clients are connected (max-clients), accepting no more",
+	       l->name, max);
 	evconnlistener_disable(l->ev);
 }
 
@@ -113,7 +113,8 @@ static void accept_cb(struct evconnlistener *ev UNUSED, evutil_socket_t fd,
 		pause_if_full(l);
 }
 
-/* Without a pause a listener that cannot accept keeps the loop busy (libevent 2.1.12, listener.c). */
+/* Without a pause a listener that cannot accept keeps the loop busy (libevent 2.1.12, listener.c).
+ */
 static void error_cb(struct evconnlistener *ev, void *arg)
 {
 	struct timeval wait = {.tv_usec = RETRY_MS * 1000};

@@ -16,15 +16,15 @@ struct event;
 struct hall;
 
 struct listener {
-	TAILQ_ENTRY(listener) link; /* server.listeners */
-	struct unix_socket socket;  /* owned */
-	struct evconnlistener *ev;  /* owned */
-	struct event *retry;	    /* owned; after descriptors ran out */
-	struct hall *hall;	    /* borrowed */
+	TAILQ_ENTRY(listener) link;        /* server.listeners */
+	struct unix_socket socket;         /* owned */
+	struct evconnlistener *ev;         /* owned */
+	struct event *retry;               /* owned; after descriptors ran out */
+	struct hall *hall;                 /* borrowed */
 	const struct config_listen *rules; /* borrowed; of the config in force */
-	char *name;  /* owned; the path or fd:NAME */
-	bool paused; /* by max-clients */
-	bool starved; /* descriptors have run out; said once */
+	char *name;                        /* owned; the path or fd:NAME */
+	bool paused;                       /* by max-clients */
+	bool starved;                      /* descriptors have run out; said once */
 };
 
 /*

@@ -12,7 +12,7 @@
 static void to_stderr(int level, const char *line)
 {
 	static const char *const names[] = {"emergency", "alert",  "critical", "error",
-					    "warning",	 "notice", "info",     "debug"};
+					    "warning",   "notice", "info",     "debug"};
 	struct timespec now;
 	struct tm tm;
 	char stamp[32];
@@ -49,7 +49,7 @@ void logger_init(enum config_log_target target, int level, bool detached)
 {
 	log_set_level(level);
 	if (target == LOG_TARGET_AUTO)
-		target = detached	       ? LOG_TARGET_SYSLOG
+		target = detached              ? LOG_TARGET_SYSLOG
 			 : stderr_is_journal() ? LOG_TARGET_JOURNAL
 					       : LOG_TARGET_STDERR;
 	switch (target) {

@@ -15,8 +15,8 @@ int main(int argc, char **argv)
 
 	upgrade_init();
 	upgraded = upgrade_arrived(&state);
-	result = config_from_args_and_text(argc, argv, upgraded ? unpack_text(&state) : NULL,
-					   &config);
+	result =
+	    config_from_args_and_text(argc, argv, upgraded ? unpack_text(&state) : NULL, &config);
 	if (result.action != CONFIG_RUN) {
 		fputs(result.message, result.action == CONFIG_PRINT ? stdout : stderr);
 		free(result.message);

@@ -8,9 +8,9 @@
 
 #define SECONDS(n) ((int64_t)(n)*1000)
 #define HOURS(n)   (SECONDS(n) * 3600)
-#define KIB(n)	   ((int64_t)(n) << 10)
-#define MIB(n)	   ((int64_t)(n) << 20)
-#define GIB(n)	   ((int64_t)(n) << 30)
+#define KIB(n)     ((int64_t)(n) << 10)
+#define MIB(n)     ((int64_t)(n) << 20)
+#define GIB(n)     ((int64_t)(n) << 30)
 
 #define AT(member)     offsetof(struct config, member)
 #define ENGINE(member) offsetof(struct config, engine.member)
@@ -62,7 +62,8 @@ static const struct option_row table[] = {
     OTHER("command", "COMMAND", NULL, "a program and its arguments, quoted as in a shell", false,
 	  OPTION_COMMAND, 0, "the program; on the command line the words behind the options"),
     OTHER("listen", "SOCKET", "$RUNTIME_DIRECTORY/coprocd.sock",
-	  "PATH[,mode=0660][,owner=U][,group=G][,replies=plain|status][,allow-user=U][,allow-group=G] "
+	  "PATH[,mode=0660][,owner=U][,group=G][,replies=plain|status][,allow-user=U][,allow-group="
+	  "G] "
 	  "or fd:NAME[,replies=...][,allow-...]",
 	  true, OPTION_LISTEN, 0, "where clients connect"),
     OTHER("env", "NAME=VALUE", NULL, "NAME=VALUE", true, OPTION_ENV, 0,
@@ -88,8 +89,7 @@ static const struct option_row table[] = {
 	  "where a reply ends"),
     COUNT("window", ENGINE(window), "1", 1, 4096, "1 to 4096",
 	  "requests with the process at one time; more than 1 only if it answers one for one"),
-    COUNT("workers", ENGINE(workers), "1", 1, 256, "1 to 256",
-	  "processes that share the queue"),
+    COUNT("workers", ENGINE(workers), "1", 1, 256, "1 to 256", "processes that share the queue"),
     DURATION("request-timeout", request_timeout_ms, "30s", 0, "0s to 24h",
 	     "from a request's arrival to its ending; 0s for never"),
     DURATION("hang-timeout", hang_timeout_ms, "1m", 0, "0s to 24h",
@@ -242,11 +242,12 @@ char *option_help(void)
 
 	if (!f)
 		return NULL;
-	fprintf(f, "Usage: coprocd [OPTION...] [--] COMMAND [ARG...]\n"
-		   "       coprocd --config FILE [OPTION...]\n\n"
-		   "Keep one slow-starting program running and let any number of clients on a Unix\n"
-		   "socket query it: one line in, one reply out.\n\n"
-		   "Options, each with [default] and what is allowed; in the file: NAME = VALUE\n");
+	fprintf(f,
+		"Usage: coprocd [OPTION...] [--] COMMAND [ARG...]\n"
+		"       coprocd --config FILE [OPTION...]\n\n"
+		"Keep one slow-starting program running and let any number of clients on a Unix\n"
+		"socket query it: one line in, one reply out.\n\n"
+		"Options, each with [default] and what is allowed; in the file: NAME = VALUE\n");
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
 		print_row(f, &table[i].doc);
 	fprintf(f, "\nDurations: 250ms 5s 2m 1h. Sizes: 700 64K 1M 2G. See coprocd(8), "

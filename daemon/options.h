@@ -12,21 +12,21 @@
 
 enum option_type {
 	OPTION_DURATION, /* int64_t, milliseconds; min and max too */
-	OPTION_SIZE,	 /* size_t */
-	OPTION_COUNT,	 /* unsigned */
-	OPTION_BOOL,	 /* bool */
-	OPTION_CHOICE,	 /* enum or int: the index in choices[] plus min */
-	OPTION_TEXT,	 /* char *, not empty */
-	OPTION_FRAMING,	 /* char *, a value of `reply` */
-	OPTION_BYTES,	 /* char * with escapes, and the size_t behind it */
-	OPTION_ENV,	 /* NAME=VALUE, added to a list */
-	OPTION_COMMAND,	 /* words */
+	OPTION_SIZE,     /* size_t */
+	OPTION_COUNT,    /* unsigned */
+	OPTION_BOOL,     /* bool */
+	OPTION_CHOICE,   /* enum or int: the index in choices[] plus min */
+	OPTION_TEXT,     /* char *, not empty */
+	OPTION_FRAMING,  /* char *, a value of `reply` */
+	OPTION_BYTES,    /* char * with escapes, and the size_t behind it */
+	OPTION_ENV,      /* NAME=VALUE, added to a list */
+	OPTION_COMMAND,  /* words */
 	OPTION_LISTEN,
 	OPTION_FORBID, /* regular expression, added to a list */
 	OPTION_USER,   /* name or number of a user */
 	OPTION_GROUP,
 	OPTION_COPROCESS_USER, /* the name of a user */
-	OPTION_FILE,	       /* of the command line only, as the next two */
+	OPTION_FILE,           /* of the command line only, as the next two */
 	OPTION_CHECK,
 	OPTION_PRINT
 };

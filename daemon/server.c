@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 /* After the last request has ended, clients have so long to read their replies. */
-#define LINGER_MS 1000
+#define LINGER_MS      1000
 #define LINGER_STEP_MS 10
 
 /* An upgrade waits so long for the processes to come to rest, looking so often. */
@@ -33,7 +33,7 @@
 TAILQ_HEAD(listener_list, listener);
 
 struct server {
-	struct config *config;	/* owned */
+	struct config *config;  /* owned */
 	struct config *pending; /* owned; in force once the replacement has taken over */
 	int argc;
 	char *const *argv; /* borrowed */
@@ -78,7 +78,7 @@ static struct listener *find_listener(const struct server *s, const struct confi
 	char *name = listener_name(l);
 	struct listener *found;
 
-	TAILQ_FOREACH(found, &s->listeners, link)
+	TAILQ_FOREACH (found, &s->listeners, link)
 		if (name && !strcmp(found->name, name))
 			break;
 	free(name);
@@ -133,7 +133,7 @@ static void switch_listeners(struct server *s, const struct config *config)
 		TAILQ_REMOVE(&s->listeners, l, link);
 		TAILQ_INSERT_TAIL(&kept, l, link);
 	}
-	TAILQ_FOREACH_SAFE(l, &s->listeners, link, next)
+	TAILQ_FOREACH_SAFE (l, &s->listeners, link, next)
 		log_at(LOG_NOTICE, "%s: listening no more", l->name);
 	close_listeners(&s->listeners);
 	TAILQ_CONCAT(&s->listeners, &kept, link);
@@ -145,7 +145,7 @@ static void on_session_closed(void *ctx)
 	struct server *s = ctx;
 	struct listener *l;
 
-	TAILQ_FOREACH(l, &s->listeners, link)
+	TAILQ_FOREACH (l, &s->listeners, link)
 		listener_resume(l);
 }
 
@@ -179,8 +179,8 @@ static void on_stop_signal(void *ctx, int sig)
 {
 	struct server *s = ctx;
 
-	log_at(LOG_NOTICE, s->stopping ? "signal %d again: stopping at once" : "signal %d: stopping",
-	       sig);
+	log_at(LOG_NOTICE,
+	       s->stopping ? "signal %d again: stopping at once" : "signal %d: stopping", sig);
 	stop(s, EXIT_CODE_OK);
 }
 
@@ -268,20 +268,21 @@ static void on_stats(void *ctx)
 	int64_t now = clock_now_ms();
 
 	coproc_get_stats(s->engine, &t);
-	log_at(LOG_NOTICE,
-	       "stats: pid %d, ready for %lld ms, clients %u, waiting %u (%zu bytes), in flight %u, "
-	       "accepted %llu, answered %llu, timeouts %llu, crashed %llu, desync %llu, refused %llu, "
-	       "cancelled %llu, other errors %llu, late %llu, starts %llu, failures %llu, "
-	       "replacements %llu, recycled %llu, bytes in %llu, out %llu",
-	       (int)t.pid, t.ready_since_ms < 0 ? -1LL : (long long)(now - t.ready_since_ms),
-	       s->hall.count, t.waiting, t.waiting_bytes, t.in_flight, (unsigned long long)t.accepted,
-	       (unsigned long long)t.answered, (unsigned long long)t.timeouts,
-	       (unsigned long long)t.crashed, (unsigned long long)t.desyncs,
-	       (unsigned long long)t.refused, (unsigned long long)t.cancelled,
-	       (unsigned long long)t.other_errors, (unsigned long long)t.late,
-	       (unsigned long long)t.starts, (unsigned long long)t.failures,
-	       (unsigned long long)t.replacements, (unsigned long long)t.recycled, (unsigned long long)s->hall.bytes_in,
-	       (unsigned long long)s->hall.bytes_out);
+	log_at(
+	    LOG_NOTICE,
+	    "stats: pid %d, ready for %lld ms, clients %u, waiting %u (%zu bytes), in flight %u, "
+	    "accepted %llu, answered %llu, timeouts %llu, crashed %llu, desync %llu, refused %llu, "
+	    "cancelled %llu, other errors %llu, late %llu, starts %llu, failures %llu, "
+	    "replacements %llu, recycled %llu, bytes in %llu, out %llu",
+	    (int)t.pid, t.ready_since_ms < 0 ? -1LL : (long long)(now - t.ready_since_ms),
+	    s->hall.count, t.waiting, t.waiting_bytes, t.in_flight, (unsigned long long)t.accepted,
+	    (unsigned long long)t.answered, (unsigned long long)t.timeouts,
+	    (unsigned long long)t.crashed, (unsigned long long)t.desyncs,
+	    (unsigned long long)t.refused, (unsigned long long)t.cancelled,
+	    (unsigned long long)t.other_errors, (unsigned long long)t.late,
+	    (unsigned long long)t.starts, (unsigned long long)t.failures,
+	    (unsigned long long)t.replacements, (unsigned long long)t.recycled,
+	    (unsigned long long)s->hall.bytes_in, (unsigned long long)s->hall.bytes_out);
 }
 
 /* ---- upcalls of the engine ---- */
@@ -362,11 +363,10 @@ static void save_listeners(const struct server *s, struct pack *p)
 	const struct listener *l;
 	uint64_t count = 0;
 
-	TAILQ_FOREACH(l, &s->listeners, link)
+	TAILQ_FOREACH (l, &s->listeners, link)
 		count++;
 	pack_u64(p, count);
-	TAILQ_FOREACH(l, &s->listeners, link)
-	{
+	TAILQ_FOREACH (l, &s->listeners, link) {
 		pack_text(p, l->name);
 		pack_fd(p, l->socket.fd);
 		pack_u64(p, l->socket.dev);
@@ -408,8 +408,7 @@ static void upgrade_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 		return;
 	}
 	save(s, &p);
-	log_at(LOG_NOTICE, "upgrade: executing the program on disk with %u clients",
-	       s->hall.count);
+	log_at(LOG_NOTICE, "upgrade: executing the program on disk with %u clients", s->hall.count);
 	upgrade_refused(strerror(-upgrade_exec(s->argv, &p)));
 	pack_finish(&p);
 }
@@ -487,11 +486,10 @@ static int load(struct server *s, struct unpack *u)
 static const struct coproc_ops engine_ops = {
     .on_event = on_event, .on_room = on_room, .on_stopped = on_engine_stopped};
 
-static const struct signals_ops signal_ops = {
-    .on_stop = on_stop_signal,
-    .on_reload = on_reload,
-    .on_stats = on_stats,
-    .on_upgrade = on_upgrade};
+static const struct signals_ops signal_ops = {.on_stop = on_stop_signal,
+					      .on_reload = on_reload,
+					      .on_stats = on_stats,
+					      .on_upgrade = on_upgrade};
 
 /* ---- life ---- */
 
@@ -626,11 +624,8 @@ static void tear_down(struct server *s)
 
 int server_run(struct config *config, int argc, char *const *argv, struct unpack *state)
 {
-	struct server s = {.config = config,
-			   .argc = argc,
-			   .argv = argv,
-			   .pid_file = {.fd = -1},
-			   .report_fd = -1};
+	struct server s = {
+	    .config = config, .argc = argc, .argv = argv, .pid_file = {.fd = -1}, .report_fd = -1};
 	int code;
 
 	TAILQ_INIT(&s.listeners);

@@ -40,8 +40,8 @@ struct slot {
 	struct coproc_request request;
 	STAILQ_ENTRY(slot) link; /* session.slots */
 	struct session *session; /* borrowed */
-	bool pending;		 /* with the engine */
-	char *ending;		 /* owned; kept until the older slots have ended */
+	bool pending;            /* with the engine */
+	char *ending;            /* owned; kept until the older slots have ended */
 	size_t ending_len;
 	size_t len;
 	char bytes[]; /* the request */
@@ -66,8 +66,8 @@ static void break_off(struct session *s, const char *why)
 {
 	if (s->broken)
 		return;
-	log_at(LOG_WARNING, "session %llu (uid %d, pid %d): %s, closing",
-	       (unsigned long long)s->id, (int)s->uid, (int)s->pid, why);
+	log_at(LOG_WARNING, "session %llu (uid %d, pid %d): %s, closing", (unsigned long long)s->id,
+	       (int)s->uid, (int)s->pid, why);
 	s->broken = true;
 	mark_dirty(s);
 }
@@ -582,11 +582,8 @@ static void flush_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 int hall_init(struct hall *h, struct event_base *base, struct coproc *engine,
 	      const struct config *config, void (*on_closed)(void *ctx), void *ctx)
 {
-	*h = (struct hall){.base = base,
-			   .engine = engine,
-			   .config = config,
-			   .on_closed = on_closed,
-			   .ctx = ctx};
+	*h = (struct hall){
+	    .base = base, .engine = engine, .config = config, .on_closed = on_closed, .ctx = ctx};
 	TAILQ_INIT(&h->all);
 	TAILQ_INIT(&h->dirty);
 	TAILQ_INIT(&h->waiting);
@@ -663,7 +660,7 @@ bool hall_has_unwritten(const struct hall *h)
 {
 	const struct session *s;
 
-	TAILQ_FOREACH(s, &h->all, link)
+	TAILQ_FOREACH (s, &h->all, link)
 		if (s->out.len)
 			return true;
 	return false;
@@ -696,7 +693,7 @@ static void session_save(const struct session *s, struct pack *p)
 	pack_bytes(p, s->in.len ? buf_bytes(&s->in) : NULL, s->in.len);
 	pack_bytes(p, s->out.len ? buf_bytes(&s->out) : NULL, s->out.len);
 	pack_u64(p, s->unfinished);
-	STAILQ_FOREACH(slot, &s->slots, link)
+	STAILQ_FOREACH (slot, &s->slots, link)
 		slot_save(slot, p);
 }
 
@@ -708,10 +705,10 @@ void hall_save(const struct hall *h, struct pack *p)
 	pack_u64(p, h->last_id);
 	pack_u64(p, h->bytes_in);
 	pack_u64(p, h->bytes_out);
-	TAILQ_FOREACH(s, &h->all, link)
+	TAILQ_FOREACH (s, &h->all, link)
 		count += !s->broken;
 	pack_u64(p, count);
-	TAILQ_FOREACH(s, &h->all, link)
+	TAILQ_FOREACH (s, &h->all, link)
 		if (!s->broken)
 			session_save(s, p);
 }
@@ -788,14 +785,14 @@ static int adopt_all(struct hall *h)
 	struct session *s;
 	size_t n = 0;
 
-	TAILQ_FOREACH(s, &h->all, link)
+	TAILQ_FOREACH (s, &h->all, link)
 		n += s->unfinished;
 	list = calloc(n + 1, sizeof(*list));
 	if (!list)
 		return -ENOMEM;
 	n = 0;
-	TAILQ_FOREACH(s, &h->all, link)
-		STAILQ_FOREACH(slot, &s->slots, link)
+	TAILQ_FOREACH (s, &h->all, link)
+		STAILQ_FOREACH (slot, &s->slots, link)
 			if (slot->pending)
 				list[n++] = slot;
 	qsort(list, n, sizeof(*list), by_seq);

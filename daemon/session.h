@@ -25,18 +25,19 @@ STAILQ_HEAD(slot_list, slot);
 
 struct hall {
 	struct event_base *base;     /* borrowed */
-	struct coproc *engine;	     /* borrowed */
+	struct coproc *engine;       /* borrowed */
 	const struct config *config; /* borrowed; changes with a reload */
 	struct session_list all;     /* owned; linked by session.link */
 	struct session_list dirty;   /* with something to write or resume; session.dirty_link */
 	struct session_list waiting; /* for room in the queue; session.waiting_link */
-	struct session_list crowded; /* may not ask before others had a turn; session.crowded_link */
-	unsigned epoch;		     /* a number for each EPOCH_MS in which somebody sent */
+	struct session_list
+	    crowded;    /* may not ask before others had a turn; session.crowded_link */
+	unsigned epoch; /* a number for each EPOCH_MS in which somebody sent */
 	int64_t epoch_until_ms;
 	unsigned senders, senders_before; /* sessions that sent in this epoch, and the one before */
-	struct event flush;	     /* activated at most once per turn of the loop */
+	struct event flush;               /* activated at most once per turn of the loop */
 	bool flushing;
-	char *area;		     /* what sessions read into, one after the other */
+	char *area; /* what sessions read into, one after the other */
 	unsigned count;
 	uint64_t last_id;
 	uint64_t bytes_in, bytes_out;
@@ -45,28 +46,28 @@ struct hall {
 };
 
 struct session {
-	TAILQ_ENTRY(session) link;	   /* hall.all */
+	TAILQ_ENTRY(session) link;         /* hall.all */
 	TAILQ_ENTRY(session) dirty_link;   /* hall.dirty, while is_dirty */
 	TAILQ_ENTRY(session) waiting_link; /* hall.waiting, while is_waiting */
 	TAILQ_ENTRY(session) crowded_link; /* hall.crowded, while is_crowded */
-	struct hall *hall;		   /* borrowed */
+	struct hall *hall;                 /* borrowed */
 	struct event io;
 	struct slot_list slots; /* owned; unfinished requests, the oldest first */
-	struct buf in;		/* received, not yet cut into requests */
-	struct buf out;		/* not yet written */
-	size_t scanned;		/* bytes of `in` known to hold no end of line */
+	struct buf in;          /* received, not yet cut into requests */
+	struct buf out;         /* not yet written */
+	size_t scanned;         /* bytes of `in` known to hold no end of line */
 	uint64_t id;
 	int fd; /* owned */
 	uid_t uid;
 	pid_t pid;
 	unsigned unfinished; /* slots */
-	unsigned epoch;	     /* the last one in which it sent */
-	short interest;	     /* what `io` waits for */
+	unsigned epoch;      /* the last one in which it sent */
+	short interest;      /* what `io` waits for */
 	bool status_replies;
-	bool skipping;	 /* the rest of a request that was too long */
-	bool eof;	 /* the client sends no more */
-	bool throttled;	 /* input has come that may not be taken yet */
-	bool broken;	 /* to be closed at the end of the turn */
+	bool skipping;  /* the rest of a request that was too long */
+	bool eof;       /* the client sends no more */
+	bool throttled; /* input has come that may not be taken yet */
+	bool broken;    /* to be closed at the end of the turn */
 	bool is_dirty, is_waiting, is_crowded;
 };
 

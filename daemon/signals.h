@@ -14,9 +14,9 @@ struct event_base;
 
 struct signals_ops {
 	void (*on_stop)(void *ctx, int sig); /* TERM, INT */
-	void (*on_reload)(void *ctx);	     /* HUP */
-	void (*on_stats)(void *ctx);	     /* USR1 */
-	void (*on_upgrade)(void *ctx);	     /* USR2 */
+	void (*on_reload)(void *ctx);        /* HUP */
+	void (*on_stats)(void *ctx);         /* USR1 */
+	void (*on_upgrade)(void *ctx);       /* USR2 */
 };
 
 struct signals {

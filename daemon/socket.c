@@ -18,7 +18,7 @@
 #define BACKLOG 4096
 
 /* How long another start in the same directory may hold the lock. */
-#define LOCK_TRIES 40
+#define LOCK_TRIES   40
 #define LOCK_WAIT_US 50000
 
 static void text_free(char **text)
@@ -126,11 +126,13 @@ int socket_listen(const struct config_listen *l, struct unix_socket *out, char *
 	if (rc == -EEXIST)
 		return fail(error, size, l->path, "is there and is not a socket", rc);
 	if (rc)
-		return fail(error, size, l->path, "cannot tell whether the socket there is live", rc);
+		return fail(error, size, l->path, "cannot tell whether the socket there is live",
+			    rc);
 	s.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	s.path = strdup(l->path);
 	if (s.fd < 0 || !s.path)
-		return fail(error, size, l->path, "cannot make a socket", s.path ? -errno : -ENOMEM);
+		return fail(error, size, l->path, "cannot make a socket",
+			    s.path ? -errno : -ENOMEM);
 	rc = bind_and_listen(l, &s);
 	if (rc)
 		return fail(error, size, l->path, "cannot listen", rc);

@@ -8,7 +8,7 @@
 #include "macros.h"
 
 struct unix_socket {
-	int fd;	    /* listening, non-blocking, close-on-exec; -1 if none */
+	int fd;     /* listening, non-blocking, close-on-exec; -1 if none */
 	char *path; /* owned; NULL for an inherited one */
 	dev_t dev;  /* with ino: which file is ours */
 	ino_t ino;

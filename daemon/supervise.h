@@ -34,7 +34,7 @@ void daemonize_report(int *fd, int exit_code, const char *reason);
 
 /* A pid file held under a lock for as long as the daemon runs. */
 struct pid_file {
-	int fd;	    /* -1 if none */
+	int fd;     /* -1 if none */
 	char *path; /* owned */
 };
 

@@ -34,7 +34,7 @@ void upgrade_init(void)
 
 struct check {
 	struct event *readable; /* owned */
-	int fd;			/* owned; its stdout */
+	int fd;                 /* owned; its stdout */
 	pid_t pid;
 	char answer[64];
 	size_t len;

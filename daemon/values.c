@@ -116,8 +116,8 @@ static int refuse(const struct option_row *row, char *why, size_t size, const ch
 	return -EINVAL;
 }
 
-static int set_duration(struct config *c, const struct option_row *row, const char *value, char *why,
-			size_t size)
+static int set_duration(struct config *c, const struct option_row *row, const char *value,
+			char *why, size_t size)
 {
 	int64_t ms;
 	uint64_t bare;
@@ -324,8 +324,8 @@ static int add_pattern(struct config *c, const struct option_row *row, const cha
 	list[p->count].text = value_keep(c, strdup(value));
 	if (!list[p->count].text)
 		return -ENOMEM;
-	list[p->count].code = pcre2_compile((PCRE2_SPTR)value, PCRE2_ZERO_TERMINATED, 0, &error,
-					    &offset, NULL);
+	list[p->count].code =
+	    pcre2_compile((PCRE2_SPTR)value, PCRE2_ZERO_TERMINATED, 0, &error, &offset, NULL);
 	if (!list[p->count].code) {
 		pcre2_get_error_message(error, (PCRE2_UCHAR *)message, sizeof(message));
 		snprintf(why, size, "is no regular expression (PCRE2): %s at byte %zu", message,
@@ -342,8 +342,8 @@ const char *config_forbidden(const struct config *c, const char *bytes, size_t l
 	const struct config_patterns *p = c->forbid;
 
 	for (size_t i = 0; p && i < p->count; i++) {
-		int rc = pcre2_match(p->list[i].code, (PCRE2_SPTR)bytes, len, 0, 0, p->data,
-				     p->limits);
+		int rc =
+		    pcre2_match(p->list[i].code, (PCRE2_SPTR)bytes, len, 0, 0, p->data, p->limits);
 
 		if (rc != PCRE2_ERROR_NOMATCH)
 			return p->list[i].text;
@@ -554,13 +554,20 @@ int value_set(struct config *c, const struct option_row *row, const char *value,
 	typedef int (*setter)(struct config *, const struct option_row *, const char *, char *,
 			      size_t);
 	static const setter setters[] = {
-	    [OPTION_DURATION] = set_duration, [OPTION_SIZE] = set_size,
-	    [OPTION_COUNT] = set_count,	      [OPTION_BOOL] = set_bool,
-	    [OPTION_CHOICE] = set_choice,     [OPTION_TEXT] = set_text,
-	    [OPTION_FRAMING] = set_framing,   [OPTION_BYTES] = set_bytes,
-	    [OPTION_ENV] = add_env,	      [OPTION_COMMAND] = set_command,
-	    [OPTION_LISTEN] = add_listen,     [OPTION_FORBID] = add_pattern,
-	    [OPTION_USER] = set_user,	      [OPTION_GROUP] = set_group,
+	    [OPTION_DURATION] = set_duration,
+	    [OPTION_SIZE] = set_size,
+	    [OPTION_COUNT] = set_count,
+	    [OPTION_BOOL] = set_bool,
+	    [OPTION_CHOICE] = set_choice,
+	    [OPTION_TEXT] = set_text,
+	    [OPTION_FRAMING] = set_framing,
+	    [OPTION_BYTES] = set_bytes,
+	    [OPTION_ENV] = add_env,
+	    [OPTION_COMMAND] = set_command,
+	    [OPTION_LISTEN] = add_listen,
+	    [OPTION_FORBID] = add_pattern,
+	    [OPTION_USER] = set_user,
+	    [OPTION_GROUP] = set_group,
 	    [OPTION_COPROCESS_USER] = set_coprocess_user,
 	};
 	int rc = setters[row->type](c, row, value, why, size);

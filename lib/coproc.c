@@ -34,8 +34,8 @@
 enum stop_phase { STOP_NONE, STOP_DRAINING, STOP_WORKERS, STOP_DONE };
 
 struct coproc {
-	struct event_base *base;	 /* borrowed */
-	const struct coproc_ops *ops;	 /* borrowed */
+	struct event_base *base;      /* borrowed */
+	const struct coproc_ops *ops; /* borrowed */
 	void *ctx;
 	struct coproc_platform platform;
 	struct flight_sink sink;
@@ -49,11 +49,11 @@ struct coproc {
 	struct event timer;
 	int64_t timer_at_ms; /* when it fires, CLOCK_NEVER if it is not set */
 	bool room_wanted;    /* somebody was told that the queue is full */
-	unsigned spare;	     /* places with the workers that nothing waits for */
+	unsigned spare;      /* places with the workers that nothing waits for */
 	bool spare_wanted;   /* somebody was told that there are none */
 	enum stop_phase phase;
-	bool out_of_time;    /* stopping: what is pending is given up */
-	bool kill;	     /* asked to stop twice */
+	bool out_of_time; /* stopping: what is pending is given up */
+	bool kill;        /* asked to stop twice */
 	int64_t stop_by_ms;
 	int64_t rate_since_ms; /* the speed is counted since, */
 	uint64_t rate_count;   /* from this many answers on, */
@@ -70,8 +70,9 @@ static int64_t now_ms(const struct coproc *e)
 const char *coproc_code_name(enum coproc_code code)
 {
 	static const char *const names[] = {
-	    "ok",	"timeout",	  "crashed", "overloaded",  "unavailable", "too-long",
-	    "reply-too-long", "desync", "bad-request", "denied", "stopping"};
+	    "ok",          "timeout",  "crashed",        "overloaded",
+	    "unavailable", "too-long", "reply-too-long", "desync",
+	    "bad-request", "denied",   "stopping"};
 
 	return names[code];
 }
@@ -425,8 +426,7 @@ static void expire(struct coproc *e, int64_t now)
 	struct coproc_request *r;
 	char text[120];
 
-	while ((r = TAILQ_FIRST(&e->live)) &&
-	       clock_deadline_ms(r->arrival_ms, timeout_ms) <= now) {
+	while ((r = TAILQ_FIRST(&e->live)) && clock_deadline_ms(r->arrival_ms, timeout_ms) <= now) {
 		bool had_process = r->worker || pool_ready(&e->pool);
 
 		snprintf(text, sizeof(text), "%s within %lld ms",
@@ -540,8 +540,7 @@ int coproc_start(struct coproc *e)
 	return pool_start(&e->pool);
 }
 
-int coproc_replace(struct coproc *e, const struct coproc_options *o, char *error,
-		   size_t error_size)
+int coproc_replace(struct coproc *e, const struct coproc_options *o, char *error, size_t error_size)
 {
 	struct settings *settings = settings_ref(e->pool.settings);
 	int rc;
@@ -584,8 +583,7 @@ void coproc_get_stats(struct coproc *e, struct coproc_stats *out)
 	out->recycled = e->pool.recycled;
 	out->waiting = e->queue.count;
 	out->waiting_bytes = e->queue.bytes;
-	TAILQ_FOREACH(w, &e->pool.workers, link)
-	{
+	TAILQ_FOREACH (w, &e->pool.workers, link) {
 		out->workers++;
 		out->ready += w->state == WORKER_READY;
 	}
@@ -657,8 +655,7 @@ void coproc_adopt(struct coproc *e, struct coproc_request *r, const char *bytes,
 	r->done = done;
 	r->ctx = ctx;
 	TAILQ_INSERT_TAIL(&e->live, r, live);
-	TAILQ_FOREACH(w, &e->pool.workers, link)
-	{
+	TAILQ_FOREACH (w, &e->pool.workers, link) {
 		if (!flights_claim(&w->flights, r->seq, r, &r->flight))
 			continue;
 		r->worker = w;

@@ -32,15 +32,15 @@ struct coproc;
 /* How a request ends, and why one is refused. */
 enum coproc_code {
 	COPROC_OK,
-	COPROC_TIMEOUT,	       /* no reply in time */
-	COPROC_CRASHED,	       /* the process ended while it had the request */
+	COPROC_TIMEOUT,        /* no reply in time */
+	COPROC_CRASHED,        /* the process ended while it had the request */
 	COPROC_OVERLOADED,     /* the queue is full */
 	COPROC_UNAVAILABLE,    /* no process: it failed, or was not ready in time */
 	COPROC_TOO_LONG,       /* the request is over max_request */
 	COPROC_REPLY_TOO_LONG, /* the reply is over max_reply */
-	COPROC_DESYNC,	       /* the reply stream can no longer be trusted */
+	COPROC_DESYNC,         /* the reply stream can no longer be trusted */
 	COPROC_BAD_REQUEST,    /* bytes that must not reach the process */
-	COPROC_DENIED,	       /* not allowed to ask */
+	COPROC_DENIED,         /* not allowed to ask */
 	COPROC_STOPPING,       /* the engine is stopping */
 };
 
@@ -69,8 +69,8 @@ typedef void (*coproc_done_fn)(void *ctx, const struct coproc_reply *reply);
 struct coproc_request {
 	TAILQ_ENTRY(coproc_request) live;    /* coproc.live */
 	TAILQ_ENTRY(coproc_request) waiting; /* coproc.waiting, while worker is NULL */
-	struct worker *worker;		     /* borrowed; who has it, NULL while it waits */
-	const char *bytes;		     /* borrowed */
+	struct worker *worker;               /* borrowed; who has it, NULL while it waits */
+	const char *bytes;                   /* borrowed */
 	size_t len;
 	coproc_done_fn done;
 	void *ctx;
@@ -93,34 +93,34 @@ enum coproc_bytes {
  */
 struct coproc_options {
 	/* The program. */
-	char *const *argv;	  /* NULL-terminated; argv[0] is looked up in PATH */
-	char *const *env;	  /* "NAME=VALUE", NULL-terminated; added to the environment */
-	bool clear_env;		  /* start from an empty environment */
-	const char *directory;	  /* working directory, NULL: the daemon's */
-	const char *user;	  /* run as this user (needs root), NULL: as we are */
-	bool no_new_privs;	  /* set-user-ID programs have no effect in it */
-	size_t limit_memory;	  /* RLIMIT_AS, bytes; 0 for none, as the next two */
-	unsigned limit_files;	  /* RLIMIT_NOFILE */
-	int64_t limit_cpu_ms;	  /* RLIMIT_CPU, rounded up to seconds */
-	bool line_buffered;	  /* make C stdio flush each line, as stdbuf -oL does */
-	bool pty;		  /* stdout is a raw pseudo-terminal */
+	char *const *argv;     /* NULL-terminated; argv[0] is looked up in PATH */
+	char *const *env;      /* "NAME=VALUE", NULL-terminated; added to the environment */
+	bool clear_env;        /* start from an empty environment */
+	const char *directory; /* working directory, NULL: the daemon's */
+	const char *user;      /* run as this user (needs root), NULL: as we are */
+	bool no_new_privs;     /* set-user-ID programs have no effect in it */
+	size_t limit_memory;   /* RLIMIT_AS, bytes; 0 for none, as the next two */
+	unsigned limit_files;  /* RLIMIT_NOFILE */
+	int64_t limit_cpu_ms;  /* RLIMIT_CPU, rounded up to seconds */
+	bool line_buffered;    /* make C stdio flush each line, as stdbuf -oL does */
+	bool pty;              /* stdout is a raw pseudo-terminal */
 
 	/* Requests and replies. */
-	const char *reply;	  /* framing: "line" */
-	const char *prefix;	  /* bytes before each request */
+	const char *reply;  /* framing: "line" */
+	const char *prefix; /* bytes before each request */
 	size_t prefix_len;
-	const char *suffix;	  /* bytes after each request; default LF */
+	const char *suffix; /* bytes after each request; default LF */
 	size_t suffix_len;
 	enum coproc_bytes request_bytes;
 	size_t max_request;
 	size_t max_reply;
-	unsigned window;	  /* requests with one process at a time, 1 to 4096 */
-	unsigned workers;	  /* processes that share the queue, 1 to 256 */
-	unsigned retries;	  /* times to try again what was with a crashed process */
-	int64_t settle_ms;	  /* quiet time after a suspicious request, at window 1 */
-	size_t settle_over;	  /* requests longer than this are suspicious */
-	unsigned queue;		  /* waiting requests at most */
-	size_t queue_bytes;	  /* their bytes at most */
+	unsigned window;    /* requests with one process at a time, 1 to 4096 */
+	unsigned workers;   /* processes that share the queue, 1 to 256 */
+	unsigned retries;   /* times to try again what was with a crashed process */
+	int64_t settle_ms;  /* quiet time after a suspicious request, at window 1 */
+	size_t settle_over; /* requests longer than this are suspicious */
+	unsigned queue;     /* waiting requests at most */
+	size_t queue_bytes; /* their bytes at most */
 
 	/* Time limits, milliseconds. */
 	int64_t request_timeout_ms; /* from arrival to ending */
@@ -132,8 +132,8 @@ struct coproc_options {
 	/* Restart after failure. */
 	int64_t restart_delay_ms;
 	int64_t restart_delay_max_ms;
-	int64_t restart_stable_ms;  /* ready for this long: failures count from 0 again */
-	unsigned restart_limit;	    /* failures in a row, then COPROC_EV_FAILED; 0: no limit */
+	int64_t restart_stable_ms; /* ready for this long: failures count from 0 again */
+	unsigned restart_limit;    /* failures in a row, then COPROC_EV_FAILED; 0: no limit */
 
 	/* A process is followed by another, without a gap, after so much; 0 for never. */
 	unsigned max_requests;
@@ -148,28 +148,28 @@ void coproc_options_init(struct coproc_options *options);
 
 /* What happened to the processes, for the owner's log and supervision. */
 enum coproc_event_kind {
-	COPROC_EV_STARTED,	  /* exec succeeded */
-	COPROC_EV_READY,	  /* takes requests */
-	COPROC_EV_START_FAILED,	  /* no fork, no exec, or not ready in time */
-	COPROC_EV_EXITED,	  /* ended without having been asked to */
-	COPROC_EV_DESYNC,	  /* its output cannot be trusted: being replaced */
-	COPROC_EV_HUNG,		  /* held a request over hang_timeout: being replaced */
-	COPROC_EV_RESTARTING,	  /* the next start comes in a while */
-	COPROC_EV_FAILED,	  /* given up after restart_limit failures */
-	COPROC_EV_REPLACED,	  /* coproc_replace() has succeeded */
-	COPROC_EV_RECYCLING,	  /* worn (max_requests, max_age, max_rss): another follows */
+	COPROC_EV_STARTED,        /* exec succeeded */
+	COPROC_EV_READY,          /* takes requests */
+	COPROC_EV_START_FAILED,   /* no fork, no exec, or not ready in time */
+	COPROC_EV_EXITED,         /* ended without having been asked to */
+	COPROC_EV_DESYNC,         /* its output cannot be trusted: being replaced */
+	COPROC_EV_HUNG,           /* held a request over hang_timeout: being replaced */
+	COPROC_EV_RESTARTING,     /* the next start comes in a while */
+	COPROC_EV_FAILED,         /* given up after restart_limit failures */
+	COPROC_EV_REPLACED,       /* coproc_replace() has succeeded */
+	COPROC_EV_RECYCLING,      /* worn (max_requests, max_age, max_rss): another follows */
 	COPROC_EV_REPLACE_FAILED, /* coproc_replace() was rolled back; the old one stays */
-	COPROC_EV_STOPPED,	  /* ended as asked */
-	COPROC_EV_LATE,		  /* a late reply came to its tombstone and was dropped */
-	COPROC_EV_POISON,	  /* a request crashed the process at each try */
-	COPROC_EV_STDERR,	  /* one line of the process's stderr */
+	COPROC_EV_STOPPED,        /* ended as asked */
+	COPROC_EV_LATE,           /* a late reply came to its tombstone and was dropped */
+	COPROC_EV_POISON,         /* a request crashed the process at each try */
+	COPROC_EV_STDERR,         /* one line of the process's stderr */
 };
 
 struct coproc_event {
 	enum coproc_event_kind kind;
-	int level;	  /* how much it matters: LOG_ERR .. LOG_DEBUG of syslog.h */
+	int level;        /* how much it matters: LOG_ERR .. LOG_DEBUG of syslog.h */
 	const char *text; /* one printable line that names the process; borrowed */
-	pid_t pid;	  /* 0 if there is none */
+	pid_t pid;        /* 0 if there is none */
 };
 
 /* Upcalls; each may be NULL. They may call every function but coproc_free(). */
@@ -185,8 +185,8 @@ struct coproc_ops {
 /* A started process, as the platform hands it over. All descriptors are close-on-exec. */
 struct coproc_child {
 	pid_t pid;
-	int exited; /* becomes readable when the process has ended (a pidfd) */
-	int in;	    /* writes to its stdin; non-blocking, as the next two */
+	int exited; /* readable when the process has ended (a pidfd), see has_exited() */
+	int in;     /* writes to its stdin; non-blocking, as the next two */
 	int out;    /* reads its stdout */
 	int err;    /* reads its stderr */
 };
@@ -194,7 +194,7 @@ struct coproc_child {
 /*
  * Where time and processes come from. The default is the real thing; a
  * simulation puts its own in place to run the engine under a virtual clock with
- * a scripted process. All members are required.
+ * a scripted process. All members but has_exited are required.
  */
 struct coproc_platform {
 	int64_t (*now_ms)(void *ctx); /* monotonic */
@@ -208,6 +208,8 @@ struct coproc_platform {
 	size_t (*rss)(void *ctx, const struct coproc_child *child);
 	/* Send @sig to the whole process group of @child. */
 	void (*kill)(void *ctx, const struct coproc_child *child, int sig);
+	/* Whether the process has ended, `exited` being readable. NULL: it always has then. */
+	bool (*has_exited)(void *ctx, const struct coproc_child *child);
 	/* Returns true with *status as waitpid() sets it once the process has been reaped. */
 	bool (*reap)(void *ctx, const struct coproc_child *child, int *status);
 	uint32_t (*random)(void *ctx);
@@ -217,13 +219,13 @@ struct coproc_platform {
 /* Counters since coproc_new(), and the present state. */
 struct coproc_stats {
 	uint64_t accepted, answered, timeouts, crashed, desyncs, refused, cancelled, other_errors;
-	uint64_t late;	/* replies that came to a tombstone */
+	uint64_t late; /* replies that came to a tombstone */
 	uint64_t starts, failures, replacements, recycled;
 	unsigned waiting, in_flight, workers, ready;
 	size_t waiting_bytes;
 	bool failed, stopping;
 	int64_t ready_since_ms; /* of the oldest ready process, -1 if none */
-	pid_t pid;		/* of that process, 0 if none */
+	pid_t pid;              /* of that process, 0 if none */
 };
 
 /*

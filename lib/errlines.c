@@ -7,12 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BURST_MS 10000 /* so many milliseconds of the rate may come at once */
-#define LINE_COST 1000 /* of the allowance, which grows by `rate` each millisecond */
+#define BURST_MS  10000 /* so many milliseconds of the rate may come at once */
+#define LINE_COST 1000  /* of the allowance, which grows by `rate` each millisecond */
 
 void errlines_init(struct errlines *e, unsigned rate, int64_t now_ms)
 {
-	*e = (struct errlines){.rate = rate, .tokens = (int64_t)rate * BURST_MS, .updated_ms = now_ms};
+	*e = (struct errlines){
+	    .rate = rate, .tokens = (int64_t)rate * BURST_MS, .updated_ms = now_ms};
 }
 
 static bool is_within_rate(struct errlines *e, int64_t now_ms)

@@ -15,8 +15,8 @@
 #define ERRLINES_MAX 480 /* bytes of a line that are shown; the rest is cut */
 
 struct errlines {
-	unsigned rate;	    /* lines a second; 0 for no limit */
-	int64_t tokens;	    /* allowance, in thousandths of a line */
+	unsigned rate;      /* lines a second; 0 for no limit */
+	int64_t tokens;     /* allowance, in thousandths of a line */
 	int64_t updated_ms; /* when the allowance was last counted up */
 	unsigned suppressed;
 	size_t len; /* of the unfinished line */

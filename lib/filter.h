@@ -11,9 +11,9 @@
 enum filter_verdict {
 	FILTER_OK,
 	FILTER_TOO_LONG, /* over max_request */
-	FILTER_NUL,	 /* a NUL where request_bytes has none */
-	FILTER_UTF8,	 /* not UTF-8 where request_bytes asks for it */
-	FILTER_SUFFIX,	 /* holds the suffix: the process would read two requests */
+	FILTER_NUL,      /* a NUL where request_bytes has none */
+	FILTER_UTF8,     /* not UTF-8 where request_bytes asks for it */
+	FILTER_SUFFIX,   /* holds the suffix: the process would read two requests */
 };
 
 /* Check @bytes against max_request, request_bytes and suffix of @options. */

@@ -17,8 +17,7 @@ int flights_init(struct flights *f, unsigned window, const struct framing_spec *
 
 	while (size < window)
 		size *= 2;
-	*f = (struct flights){.mask = size - 1,
-			      .framing = {.spec = spec, .max_reply = max_reply}};
+	*f = (struct flights){.mask = size - 1, .framing = {.spec = spec, .max_reply = max_reply}};
 	f->ring = calloc(size, sizeof(*f->ring));
 	return f->ring ? 0 : -ENOMEM;
 }

@@ -30,7 +30,7 @@ struct flight_sink {
 };
 
 struct flight {
-	void *tag;	 /* borrowed; NULL for a tombstone */
+	void *tag;       /* borrowed; NULL for a tombstone */
 	size_t off, len; /* its reply in flights.bytes, once parsed */
 	uint64_t number; /* by which flights_claim() finds it; 0 if it never was saved */
 	bool suspicious;
@@ -40,14 +40,14 @@ struct flights {
 	struct flight *ring; /* owned */
 	uint32_t mask;
 	uint32_t head, parsed, tail; /* [head, parsed) have their reply, [parsed, tail) wait */
-	struct buf bytes;	     /* received, from the reply of ring[head] on */
-	size_t parsed_bytes;	     /* of it, the replies of [head, parsed) */
+	struct buf bytes;            /* received, from the reply of ring[head] on */
+	size_t parsed_bytes;         /* of it, the replies of [head, parsed) */
 	struct framing framing;
 };
 
 enum flights_verdict {
 	FLIGHTS_PARTIAL,  /* no reply is complete */
-	FLIGHTS_READY,	  /* at least one is: flights_release() */
+	FLIGHTS_READY,    /* at least one is: flights_release() */
 	FLIGHTS_SURPLUS,  /* bytes that no request asked for: flights_surplus() */
 	FLIGHTS_TOO_LONG, /* the reply of ring[parsed] is over max_reply */
 };

@@ -25,13 +25,13 @@ struct framing_spec {
 /* The position in one process's output. Starts as {.spec = ..., .max_reply = ...}. */
 struct framing {
 	const struct framing_spec *spec; /* borrowed */
-	size_t max_reply;		 /* bytes of a reply, its terminator not counted */
-	size_t scanned;			 /* bytes of the unfinished reply already looked at */
+	size_t max_reply;                /* bytes of a reply, its terminator not counted */
+	size_t scanned;                  /* bytes of the unfinished reply already looked at */
 };
 
 enum frame_result {
-	FRAME_READY,	/* a reply is complete: *frame is set */
-	FRAME_PARTIAL,	/* more bytes are needed */
+	FRAME_READY,    /* a reply is complete: *frame is set */
+	FRAME_PARTIAL,  /* more bytes are needed */
 	FRAME_TOO_LONG, /* the reply is over max_reply */
 };
 

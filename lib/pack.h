@@ -15,7 +15,7 @@
 
 struct pack {
 	struct buf bytes; /* owned */
-	int *fds;	  /* owned; every descriptor that was put */
+	int *fds;         /* owned; every descriptor that was put */
 	size_t fd_count;
 	bool failed; /* out of memory */
 };
@@ -31,7 +31,7 @@ void pack_finish(struct pack *p);
 
 struct unpack {
 	const char *at, *end; /* borrowed */
-	bool failed;	      /* the bytes do not fit what was asked for */
+	bool failed;          /* the bytes do not fit what was asked for */
 };
 
 /* 0 once failed. */

@@ -80,7 +80,7 @@ static unsigned count_on_duty(const struct pool *p, enum worker_role role)
 	const struct worker *w;
 	unsigned n = 0;
 
-	TAILQ_FOREACH(w, &p->workers, link)
+	TAILQ_FOREACH (w, &p->workers, link)
 		n += is_on_duty(w, role);
 	return n;
 }
@@ -98,8 +98,9 @@ static void plan_restart(struct pool *p, int64_t served_ms)
 			      platform->random(platform->ctx));
 	if (delay != RESTART_NEVER) {
 		p->restart_at_ms = now_ms(p) + delay;
-		report(p, COPROC_EV_RESTARTING, LOG_INFO, "starting it again in %lld ms (failure %u)",
-		       (long long)delay, p->restart.failures);
+		report(p, COPROC_EV_RESTARTING, LOG_INFO,
+		       "starting it again in %lld ms (failure %u)", (long long)delay,
+		       p->restart.failures);
 		return;
 	}
 	p->restart_at_ms = CLOCK_NEVER;
@@ -135,8 +136,7 @@ static void dismiss(struct pool *p, const struct worker *replaces)
 {
 	struct worker *w;
 
-	TAILQ_FOREACH(w, &p->workers, link)
-	{
+	TAILQ_FOREACH (w, &p->workers, link) {
 		if (w->role != WORKER_NEWCOMER || w->replaces != replaces)
 			continue;
 		w->role = WORKER_RETIRED;
@@ -162,8 +162,7 @@ static void take_over(struct pool *p)
 	p->restart.failures = 0;
 	p->restart_at_ms = CLOCK_NEVER;
 	p->replacements++;
-	TAILQ_FOREACH(w, &p->workers, link)
-	{
+	TAILQ_FOREACH (w, &p->workers, link) {
 		if (w->role == WORKER_SERVING) {
 			retire(w);
 		} else if (w->role == WORKER_NEWCOMER) {
@@ -196,7 +195,7 @@ static void take_over_if_ready(struct pool *p)
 
 	if (!p->next_settings)
 		return;
-	TAILQ_FOREACH(w, &p->workers, link)
+	TAILQ_FOREACH (w, &p->workers, link)
 		ready += w->role == WORKER_NEWCOMER && !w->replaces && w->state == WORKER_READY;
 	if (ready >= p->next_settings->o.workers)
 		take_over(p);
@@ -220,7 +219,7 @@ void pool_replace(struct pool *p, struct settings *settings)
 	int rc = 0;
 
 	dismiss(p, NULL); /* a replacement that this one overtakes */
-	TAILQ_FOREACH(w, &p->workers, link)
+	TAILQ_FOREACH (w, &p->workers, link)
 		if (w->role == WORKER_SERVING)
 			dismiss(p, w);
 	end_replacement(p);
@@ -268,8 +267,7 @@ static void recycle_worn(struct pool *p)
 		return;
 	if (look)
 		p->look_at_ms = now + RSS_LOOK_MS;
-	TAILQ_FOREACH(w, &p->workers, link)
-	{
+	TAILQ_FOREACH (w, &p->workers, link) {
 		reason = wear(p, w, now, look);
 		if (reason)
 			break;
@@ -299,8 +297,7 @@ static void lose_predecessor(struct pool *p, const struct worker *gone)
 {
 	struct worker *w;
 
-	TAILQ_FOREACH(w, &p->workers, link)
-	{
+	TAILQ_FOREACH (w, &p->workers, link) {
 		if (w->role == WORKER_NEWCOMER && w->replaces == gone) {
 			w->role = WORKER_SERVING;
 			w->replaces = NULL;
@@ -378,8 +375,7 @@ void pool_finish(struct pool *p)
 {
 	struct worker *w, *next;
 
-	TAILQ_FOREACH_SAFE(w, &p->workers, link, next)
-	{
+	TAILQ_FOREACH_SAFE (w, &p->workers, link, next) {
 		TAILQ_REMOVE(&p->workers, w, link);
 		worker_free(w);
 	}
@@ -392,8 +388,7 @@ struct worker *pool_pick(struct pool *p, bool idle)
 	struct worker *w, *best = NULL;
 	unsigned most = 0;
 
-	TAILQ_FOREACH(w, &p->workers, link)
-	{
+	TAILQ_FOREACH (w, &p->workers, link) {
 		unsigned room;
 
 		if (w->role != WORKER_SERVING || (idle && worker_in_flight(w)))
@@ -415,7 +410,7 @@ unsigned pool_places(const struct pool *p)
 	const struct worker *w;
 	unsigned n = 0;
 
-	TAILQ_FOREACH(w, &p->workers, link)
+	TAILQ_FOREACH (w, &p->workers, link)
 		if (w->role == WORKER_SERVING && w->state == WORKER_READY && !w->exclusive &&
 		    !worker_is_behind(w))
 			n += w->settings->o.window - worker_in_flight(w);
@@ -426,7 +421,7 @@ struct worker *pool_ready(const struct pool *p)
 {
 	struct worker *w;
 
-	TAILQ_FOREACH(w, &p->workers, link)
+	TAILQ_FOREACH (w, &p->workers, link)
 		if (w->role == WORKER_SERVING && w->state == WORKER_READY)
 			return w;
 	return NULL;
@@ -437,8 +432,7 @@ void pool_flush(struct pool *p)
 	struct worker *w, *next;
 
 	recycle_worn(p);
-	TAILQ_FOREACH_SAFE(w, &p->workers, link, next)
-	{
+	TAILQ_FOREACH_SAFE (w, &p->workers, link, next) {
 		worker_flush(w);
 		if (w->state != WORKER_GONE)
 			continue;
@@ -454,8 +448,7 @@ static void stop_all(struct pool *p, void (*how)(struct worker *w))
 	p->stopping = true;
 	p->restart_at_ms = CLOCK_NEVER;
 	end_replacement(p);
-	TAILQ_FOREACH(w, &p->workers, link)
-	{
+	TAILQ_FOREACH (w, &p->workers, link) {
 		w->role = WORKER_RETIRED;
 		how(w);
 	}
@@ -475,7 +468,7 @@ void pool_tick(struct pool *p, int64_t now)
 {
 	struct worker *w;
 
-	TAILQ_FOREACH(w, &p->workers, link)
+	TAILQ_FOREACH (w, &p->workers, link)
 		worker_tick(w, now);
 	if (p->restart_at_ms <= now)
 		pool_start(p);
@@ -487,8 +480,7 @@ int64_t pool_deadline_ms(const struct pool *p)
 	int64_t at = p->restart_at_ms;
 	const struct worker *w;
 
-	TAILQ_FOREACH(w, &p->workers, link)
-	{
+	TAILQ_FOREACH (w, &p->workers, link) {
 		at = MIN(at, worker_deadline_ms(w));
 		if (may_recycle && w->role == WORKER_SERVING && w->state == WORKER_READY)
 			at = MIN(at, MAX(clock_deadline_ms(w->ready_ms, w->settings->o.max_age_ms),
@@ -501,7 +493,7 @@ bool pool_is_calm(const struct pool *p)
 {
 	const struct worker *w;
 
-	TAILQ_FOREACH(w, &p->workers, link)
+	TAILQ_FOREACH (w, &p->workers, link)
 		if (!worker_is_calm(w))
 			return false;
 	return !p->next_settings && !p->stopping;
@@ -509,19 +501,20 @@ bool pool_is_calm(const struct pool *p)
 
 void pool_save(const struct pool *p, struct pack *out, uint64_t (*name)(const void *tag))
 {
-	const uint64_t numbers[] = {p->last_id,	 p->restart.failures, (uint64_t)p->restart_at_ms,
-				    p->failed,	 p->starts,	      p->failures,
-				    p->replacements, p->recycled};
+	const uint64_t numbers[] = {
+	    p->last_id,      p->restart.failures, (uint64_t)p->restart_at_ms,
+	    p->failed,       p->starts,           p->failures,
+	    p->replacements, p->recycled};
 	const struct worker *w;
 	uint64_t count = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
 		pack_u64(out, numbers[i]);
 	pack_text(out, p->last_failure);
-	TAILQ_FOREACH(w, &p->workers, link)
+	TAILQ_FOREACH (w, &p->workers, link)
 		count++;
 	pack_u64(out, count);
-	TAILQ_FOREACH(w, &p->workers, link)
+	TAILQ_FOREACH (w, &p->workers, link)
 		worker_save(w, out, name);
 }
 

@@ -32,9 +32,9 @@ struct pool {
 	const struct pool_ops *ops; /* borrowed */
 	struct worker_env env;
 	struct worker_ops worker_ops;
-	struct settings *settings;	/* one reference; what new workers are started with */
+	struct settings *settings;      /* one reference; what new workers are started with */
 	struct settings *next_settings; /* of the replacement under way, NULL if none */
-	struct worker_list workers;	/* owned; linked by worker.link, oldest first */
+	struct worker_list workers;     /* owned; linked by worker.link, oldest first */
 	unsigned last_id;
 	struct restart restart;
 	int64_t restart_at_ms; /* CLOCK_NEVER if no start is due */

@@ -29,7 +29,7 @@ void queue_put_back(struct queue *q, struct coproc_request *r)
 {
 	struct coproc_request *at;
 
-	TAILQ_FOREACH(at, &q->list, waiting)
+	TAILQ_FOREACH (at, &q->list, waiting)
 		if (at->seq > r->seq)
 			break;
 	if (at)

@@ -13,7 +13,7 @@ struct restart_policy {
 	int64_t delay_ms;
 	int64_t delay_max_ms;
 	int64_t stable_ms; /* 0: failures are never forgotten */
-	unsigned limit; /* failures in a row; 0 for no limit */
+	unsigned limit;    /* failures in a row; 0 for no limit */
 };
 
 struct restart {

@@ -22,6 +22,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -29,6 +30,9 @@
 extern char **environ;
 
 #define STDBUF_LIBRARY "/usr/libexec/coreutils/libstdbuf.so"
+
+/* How soon the end of a process is noticed without a pidfd. */
+#define WATCH_MS 10
 
 /* What the child needs, made before fork(). */
 struct plan {
@@ -39,8 +43,8 @@ struct plan {
 	gid_t groups[256];
 	int group_count;
 	int in, out, err; /* the child's ends */
-	int report;	  /* write end of the error pipe */
-	sigset_t mask;	  /* what the parent had blocked */
+	int report;       /* write end of the error pipe */
+	sigset_t mask;    /* what the parent had blocked */
 };
 
 /* What the child reports when it gets no further. */
@@ -330,13 +334,33 @@ static int await_exec(int fd, struct failure *f)
 /* The child's words are read from a buffer that is gone soon; these are not. */
 static const char *static_step(const char *step)
 {
-	static const char *const steps[] = {"setsid", "dup2",	"dup3",	   "chdir",	"setgid",
-					    "setuid", "setgroups", "setrlimit", "no-new-privileges"};
+	static const char *const steps[] = {"setsid",    "dup2",      "dup3",
+					    "chdir",     "setgid",    "setuid",
+					    "setgroups", "setrlimit", "no-new-privileges"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
 		if (!strcmp(step, steps[i]))
 			return steps[i];
 	return "exec";
+}
+
+/*
+ * A descriptor that becomes readable when the process has ended. Where there
+ * are no pidfds (Linux before 5.3, valgrind 3.19) it is a timer that makes
+ * real_has_exited() look every WATCH_MS.
+ */
+static int open_watch(pid_t pid)
+{
+	struct itimerspec period = {.it_interval = {.tv_nsec = WATCH_MS * 1000000},
+				    .it_value = {.tv_nsec = WATCH_MS * 1000000}};
+	int fd = above_stdio((int)syscall(SYS_pidfd_open, pid, 0));
+
+	if (fd >= 0 || errno != ENOSYS)
+		return fd;
+	fd = above_stdio(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+	if (fd >= 0 && timerfd_settime(fd, 0, &period, NULL) < 0)
+		fd_close(&fd);
+	return fd;
 }
 
 static int start(struct plan *p, struct fds *f, struct coproc_child *child, const char **step)
@@ -354,10 +378,10 @@ static int start(struct plan *p, struct fds *f, struct coproc_child *child, cons
 	if (pid < 0)
 		return -errno;
 	fd_close(&f->report[1]);
-	pidfd = above_stdio((int)syscall(SYS_pidfd_open, pid, 0));
+	pidfd = open_watch(pid);
 	rc = pidfd < 0 ? -errno : await_exec(f->report[0], &failure);
 	if (rc) {
-		*step = pidfd < 0 ? "pidfd_open" : static_step(failure.step);
+		*step = pidfd < 0 ? "pidfd" : static_step(failure.step);
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 		fd_close(&pidfd);
@@ -435,6 +459,18 @@ static void real_kill(void *ctx, const struct coproc_child *child, int sig)
 	kill(-child->pid, sig);
 }
 
+static bool real_has_exited(void *ctx, const struct coproc_child *child)
+{
+	siginfo_t info = {.si_pid = 0};
+	uint64_t ticks;
+
+	(void)ctx;
+	if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid)
+		return true;
+	/* It was a tick of the timer, not a pidfd, which cannot be read. */
+	return read(child->exited, &ticks, sizeof(ticks)) == 0;
+}
+
 static bool real_reap(void *ctx, const struct coproc_child *child, int *status)
 {
 	pid_t pid = waitpid(child->pid, status, WNOHANG);
@@ -464,6 +500,7 @@ const struct coproc_platform spawn_platform = {
     .spawn = real_spawn,
     .rss = real_rss,
     .kill = real_kill,
+    .has_exited = real_has_exited,
     .reap = real_reap,
     .random = real_random,
 };

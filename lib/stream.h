@@ -28,8 +28,8 @@ struct event_base;
 /* To a process's stdin. Zeroed memory is a closed one. */
 struct stream_out {
 	struct bufferevent *bev; /* owned with its descriptor; NULL when closed */
-	struct buf staged;	 /* not yet written; empty while the bufferevent has bytes */
-	struct event hangup;	 /* one shot: the reader has closed */
+	struct buf staged;       /* not yet written; empty while the bufferevent has bytes */
+	struct event hangup;     /* one shot: the reader has closed */
 	void (*on_closed)(void *ctx);
 	void *ctx;
 };

@@ -33,7 +33,7 @@
 #define CLOSED_GRACE_MS 100
 
 /* What a dead process's streams are drained of at most: a grandchild may go on writing. */
-#define LAST_READS 32
+#define LAST_READS 256
 
 static int64_t now_ms(const struct worker *w)
 {
@@ -294,6 +294,7 @@ static void describe_exit(int status, char *dst, size_t size)
 /* One read of stdout. Returns false when there was nothing (more) to read. */
 static bool read_stdout(struct worker *w)
 {
+	bool more;
 	ssize_t n;
 	char *at;
 
@@ -305,7 +306,9 @@ static bool read_stdout(struct worker *w)
 		return false;
 	}
 	n = stream_in_read(&w->out, at, READ_ROOM);
-	w->drained = n < READ_ROOM;
+	/* A pty gives at most a page at once, so that only "nothing" says it is empty. */
+	more = w->settings->o.pty ? n > 0 : n == READ_ROOM;
+	w->drained = !more;
 	if (n == 0 || (n < 0 && n != -EAGAIN)) {
 		stream_in_close(&w->out);
 		w->closed_by_ms = MIN(w->closed_by_ms, now_ms(w) + CLOSED_GRACE_MS);
@@ -316,7 +319,7 @@ static bool read_stdout(struct worker *w)
 	w->has_output = true;
 	if (w->state < WORKER_STOPPING)
 		buf_commit(&w->flights.bytes, (size_t)n);
-	return n == READ_ROOM;
+	return more;
 }
 
 static void stdout_readable(void *ctx)
@@ -417,6 +420,8 @@ static void exited_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	char how[120];
 	int status;
 
+	if (p->has_exited && !p->has_exited(p->ctx, &w->child))
+		return;
 	/* Before the reaping, while the number of the group cannot be taken by another. */
 	signal_group(w, SIGKILL);
 	if (!p->reap(p->ctx, &w->child, &status))

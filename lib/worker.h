@@ -42,9 +42,9 @@ struct worker_env {
 
 /* What the pool has a worker for. */
 enum worker_role {
-	WORKER_SERVING,	 /* one of those that take requests */
+	WORKER_SERVING,  /* one of those that take requests */
 	WORKER_NEWCOMER, /* is to take over when it is ready */
-	WORKER_RETIRED,	 /* others have taken over: its end is no failure */
+	WORKER_RETIRED,  /* others have taken over: its end is no failure */
 };
 
 /* The steps of stopping. */
@@ -52,7 +52,7 @@ enum stop_step { STOP_EOF, STOP_TERM, STOP_KILL };
 
 struct worker {
 	TAILQ_ENTRY(worker) link; /* pool.workers */
-	enum worker_role role;	  /* the pool's, as the next two */
+	enum worker_role role;    /* the pool's, as the next two */
 	struct worker *replaces;  /* borrowed; the one that a newcomer recycles, NULL for all */
 	int64_t recycle_after_ms; /* not to be recycled before */
 	const struct worker_env *env;
@@ -68,11 +68,11 @@ struct worker {
 	struct errlines errlines;
 
 	struct flights flights; /* what it has, and its stdout */
-	bool drained;	/* stdout was found empty in this turn of the loop */
-	bool exclusive;	/* what it has must stay alone */
-	bool has_output; /* at least one byte came on stdout */
+	bool drained;           /* stdout was found empty in this turn of the loop */
+	bool exclusive;         /* what it has must stay alone */
+	bool has_output;        /* at least one byte came on stdout */
 
-	uint64_t sent;	/* requests */
+	uint64_t sent; /* requests */
 
 	/* One request at a time is watched for how long it stays. */
 	bool watching;
@@ -81,10 +81,10 @@ struct worker {
 
 	/* Moments, CLOCK_NEVER where none is set. */
 	int64_t started_ms;
-	int64_t ready_ms;	 /* -1 before it is */
-	int64_t head_since_ms;	 /* the process works on the oldest since */
+	int64_t ready_ms;        /* -1 before it is */
+	int64_t head_since_ms;   /* the process works on the oldest since */
 	int64_t settle_until_ms; /* the reply of the oldest is held back until */
-	int64_t closed_by_ms;	 /* it closed a stream: it should have died by then */
+	int64_t closed_by_ms;    /* it closed a stream: it should have died by then */
 	int64_t drain_by_ms;
 	int64_t stop_step_ms; /* the next step of stopping is due */
 	enum stop_step stop_step;

@@ -157,7 +157,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) ||
 	    hall_admit(&hall, pair[0], REPLIES_PLAIN))
 		abort();
-	if (talk(base, pair[1], data + 1, size - 1, data[0] + 1U) != count_requests(data + 1, size - 1))
+	if (talk(base, pair[1], data + 1, size - 1, data[0] + 1U) !=
+	    count_requests(data + 1, size - 1))
 		abort();
 	close(pair[1]);
 	close(process_in);

@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Socket activation by the real systemd-socket-activate, and Type=notify; TAP.
+
+environment: COPROCD, FAKE_COPROC (paths)
+"""
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator
+
+from tap import DEADLINE, ask, is_alive, need, run_all, wait_until
+
+COPROCD = os.environ["COPROCD"]
+FAKE = os.environ["FAKE_COPROC"]
+
+
+class Supervisor:
+    """The receiving end of NOTIFY_SOCKET."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "notify"
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(self.path))
+        self.socket.settimeout(DEADLINE)
+
+    def next(self) -> dict[str, str]:
+        lines = self.socket.recv(4096).decode().splitlines()
+        return dict(line.split("=", 1) for line in lines if "=" in line)
+
+    def next_with(self, key: str) -> dict[str, str]:
+        """The next message that has the key, past status lines."""
+        while True:
+            message = self.next()
+            if key in message:
+                return message
+
+
+@contextmanager
+def running(argv: list[str], env: dict[str, str], directory: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with open(directory / "log", "wb") as log, \
+            subprocess.Popen(argv, env=dict(os.environ, **env), stderr=log) as daemon:
+        try:
+            yield daemon
+        finally:
+            daemon.terminate()
+            try:
+                daemon.wait(DEADLINE)
+            except subprocess.TimeoutExpired:
+                daemon.kill()
+
+
+def test_the_first_client_starts_the_daemon_on_the_inherited_socket(directory: Path) -> None:
+    path = directory / "s"
+    argv = [need("systemd-socket-activate"), f"--listen={path}", "--fdname=web", COPROCD,
+            "--listen", "fd:web", "--", FAKE]
+    with running(argv, {}, directory):
+        wait_until("the socket", path.exists)
+        assert ask(path, "hello") == "hello"
+        assert ask(path, "again") == "again"
+
+
+def test_an_inherited_socket_is_not_removed_on_exit(directory: Path) -> None:
+    path = directory / "s"
+    argv = [need("systemd-socket-activate"), f"--listen={path}", "--fdname=web", COPROCD,
+            "--listen", "fd:web", "--", FAKE]
+    with running(argv, {}, directory) as daemon:
+        wait_until("the socket", path.exists)
+        assert ask(path, "hello") == "hello"
+        daemon.terminate()
+        assert daemon.wait(DEADLINE) == 0
+        assert path.exists()
+
+
+def test_a_name_that_was_not_inherited_is_an_error_with_73(directory: Path) -> None:
+    done = subprocess.run([COPROCD, "--listen", "fd:nowhere", "--", FAKE], capture_output=True,
+                          text=True, timeout=DEADLINE, check=False)
+    assert done.returncode == 73 and "fd:nowhere" in done.stderr, done
+
+
+def test_ready_comes_with_the_process_and_stopping_at_the_end(directory: Path) -> None:
+    supervisor = Supervisor(directory)
+    path = directory / "s"
+    argv = [COPROCD, "--listen", str(path), "--", FAKE]
+    with running(argv, {"NOTIFY_SOCKET": str(supervisor.path)}, directory) as daemon:
+        assert supervisor.next_with("READY")["READY"] == "1"
+        assert ask(path, "x") == "x"
+        daemon.terminate()
+        assert supervisor.next_with("STOPPING")["STOPPING"] == "1"
+        assert daemon.wait(DEADLINE) == 0
+
+
+def test_no_ready_without_a_process(directory: Path) -> None:
+    supervisor = Supervisor(directory)
+    argv = [COPROCD, "--listen", str(directory / "s"), "--restart-limit", "2",
+            "--exit-on-failure", "--", "/no/such/program"]
+    with running(argv, {"NOTIFY_SOCKET": str(supervisor.path)}, directory) as daemon:
+        assert daemon.wait(DEADLINE) == 69
+    supervisor.socket.setblocking(False)
+    seen = []
+    try:
+        while True:
+            seen.append(supervisor.next())
+    except BlockingIOError:
+        pass
+    assert seen and not any("READY" in message for message in seen), seen
+
+
+def test_reload_says_reloading_with_its_time_and_ready_again(directory: Path) -> None:
+    supervisor = Supervisor(directory)
+    path = directory / "s"
+    argv = [COPROCD, "--listen", str(path), "--", FAKE]
+    with running(argv, {"NOTIFY_SOCKET": str(supervisor.path)}, directory) as daemon:
+        supervisor.next_with("READY")
+        daemon.send_signal(signal.SIGHUP)
+        reloading = supervisor.next_with("RELOADING")
+        assert reloading["RELOADING"] == "1" and int(reloading["MONOTONIC_USEC"]) > 0
+        assert supervisor.next_with("READY")["READY"] == "1"
+        assert ask(path, "x") == "x"
+
+
+def test_an_upgrade_keeps_the_number_and_says_ready_again(directory: Path) -> None:
+    supervisor = Supervisor(directory)
+    path = directory / "s"
+    argv = [COPROCD, "--listen", str(path), "--", FAKE]
+    with running(argv, {"NOTIFY_SOCKET": str(supervisor.path)}, directory) as daemon:
+        supervisor.next_with("READY")
+        daemon.send_signal(signal.SIGUSR2)
+        supervisor.next_with("RELOADING")
+        assert supervisor.next_with("READY")["STATUS"] == "upgraded"
+        assert is_alive(daemon.pid) and ask(path, "x") == "x"
+
+
+if __name__ == "__main__":
+    sys.exit(run_all([value for name, value in list(globals().items())
+                      if name.startswith("test_")]))

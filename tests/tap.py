@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""A little for the tests in Python: TAP output, waiting, temporary directories."""
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import Callable
+
+DEADLINE = 30.0
+
+
+def wait_until(what: str, condition: Callable[[], bool], seconds: float = DEADLINE) -> None:
+    """Look every 10 ms until the condition holds; AssertionError past the deadline."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.01)
+
+
+def need(program: str) -> str:
+    """The path of a real program; a test that misses one has failed."""
+    path = shutil.which(program)
+    if path is None:
+        raise AssertionError(f"{program} is not installed (contrib/setup check)")
+    return path
+
+
+def ask(socket: Path, request: str) -> str:
+    """The reply of one request, by the real nc."""
+    done = subprocess.run([need("nc"), "-NU", str(socket)], input=request + "\n", text=True,
+                          capture_output=True, timeout=DEADLINE, check=False)
+    return done.stdout.rstrip("\n")
+
+
+def run_all(tests: list[Callable[[Path], None]]) -> int:
+    """Run each test with a directory of its own; returns the exit code."""
+    failed = 0
+    print(f"1..{len(tests)}", flush=True)
+    for number, test in enumerate(tests, 1):
+        directory = Path(tempfile.mkdtemp(prefix="coprocd-"))
+        try:
+            test(directory)
+            print(f"ok {number} - {test.__name__}", flush=True)
+        except Exception:  # pylint: disable=broad-except
+            failed += 1
+            for line in traceback.format_exc().splitlines():
+                print(f"# {line}")
+            print(f"not ok {number} - {test.__name__}", flush=True)
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+    return 1 if failed else 0
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
