@@ -412,10 +412,12 @@ static char *text_to_print(const char *option)
 
 static struct config_result failed(struct reader *r)
 {
-	return (struct config_result){.action = CONFIG_ERROR,
-				      .exit_code = r->exit_code,
-				      .message = r->message ? TAKE(r->message)
-							    : strdup("coprocd: out of memory\n")};
+	char *message = TAKE(r->message);
+
+	if (!message)
+		message = strdup("coprocd: out of memory\n");
+	return (struct config_result){
+	    .action = CONFIG_ERROR, .exit_code = r->exit_code, .message = message};
 }
 
 int config_from_stream(FILE *stream, const char *name, struct config **out, char **message)

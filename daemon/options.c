@@ -62,10 +62,8 @@ static const struct option_row table[] = {
     OTHER("command", "COMMAND", NULL, "a program and its arguments, quoted as in a shell", false,
 	  OPTION_COMMAND, 0, "the program; on the command line the words behind the options"),
     OTHER("listen", "SOCKET", "$RUNTIME_DIRECTORY/coprocd.sock",
-	  "PATH[,mode=0660][,owner=U][,group=G][,replies=plain|status][,allow-user=U][,allow-group="
-	  "G] "
-	  "or fd:NAME[,replies=...][,allow-...]",
-	  true, OPTION_LISTEN, 0, "where clients connect"),
+	  "PATH[,DETAIL=VALUE]... or fd:NAME[,DETAIL=VALUE]...", true, OPTION_LISTEN, 0,
+	  "where clients connect; details: mode, owner, group, replies, allow-user, allow-group"),
     OTHER("env", "NAME=VALUE", NULL, "NAME=VALUE", true, OPTION_ENV, 0,
 	  "set a variable in the program's environment"),
     BOOL("clear-env", ENGINE(clear_env), "start the program from an empty environment"),

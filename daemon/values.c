@@ -1,36 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-#define PCRE2_CODE_UNIT_WIDTH 8
-
 #include "values.h"
 
+#include "forbid.h"
 #include "framing.h"
 #include "parse.h"
 
 #include <errno.h>
 #include <grp.h>
-#include <pcre2.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 #include <syslog.h>
-
-/* What matching one request may cost; a pattern that needs more counts as a match. */
-#define MATCH_LIMIT 100000
-
-/* One `forbid`. */
-struct pattern {
-	pcre2_code *code; /* owned */
-	const char *text; /* kept by the store */
-};
-
-struct config_patterns {
-	struct pattern *list; /* owned */
-	size_t count;
-	pcre2_match_data *data; /* owned */
-	pcre2_match_context *limits;
-};
 
 /* ---- memory ---- */
 
@@ -72,25 +54,13 @@ struct config *config_new(void)
 	return c;
 }
 
-static void patterns_free(struct config_patterns *p)
-{
-	if (!p)
-		return;
-	for (size_t i = 0; i < p->count; i++)
-		pcre2_code_free(p->list[i].code);
-	pcre2_match_data_free(p->data);
-	pcre2_match_context_free(p->limits);
-	free(p->list);
-	free(p);
-}
-
 void config_free(struct config *c)
 {
 	if (!c)
 		return;
 	for (size_t i = 0; i < c->store->count; i++)
 		free(c->store->kept[i]);
-	patterns_free(c->forbid);
+	forbid_free(c->forbid);
 	parse_words_free(c->store->words);
 	free(c->store->env);
 	free(c->store->kept);
@@ -290,82 +260,40 @@ int value_set_command(struct config *c, char *const *words)
 	return set_words(c, copy);
 }
 
-static struct config_patterns *patterns_of(struct config *c)
-{
-	struct config_patterns *p = c->forbid ? c->forbid : calloc(1, sizeof(*p));
-
-	if (!p || p->data)
-		return p;
-	c->forbid = p;
-	p->data = pcre2_match_data_create(1, NULL);
-	p->limits = pcre2_match_context_create(NULL);
-	if (!p->data || !p->limits)
-		return NULL;
-	pcre2_set_match_limit(p->limits, MATCH_LIMIT);
-	return p;
-}
-
 static int add_pattern(struct config *c, const struct option_row *row, const char *value, char *why,
 		       size_t size)
 {
-	struct config_patterns *p = patterns_of(c);
-	struct pattern *list;
-	char message[200];
-	PCRE2_SIZE offset;
-	int error;
+	char *text;
 
-	(void)row;
-	if (!p)
-		return -ENOMEM;
-	list = realloc(p->list, (p->count + 1) * sizeof(*list));
-	if (!list)
-		return -ENOMEM;
-	p->list = list;
-	list[p->count].text = value_keep(c, strdup(value));
-	if (!list[p->count].text)
-		return -ENOMEM;
-	list[p->count].code =
-	    pcre2_compile((PCRE2_SPTR)value, PCRE2_ZERO_TERMINATED, 0, &error, &offset, NULL);
-	if (!list[p->count].code) {
-		pcre2_get_error_message(error, (PCRE2_UCHAR *)message, sizeof(message));
-		snprintf(why, size, "is no regular expression (PCRE2): %s at byte %zu", message,
-			 offset);
-		return -EINVAL;
-	}
-	pcre2_jit_compile(list[p->count].code, PCRE2_JIT_COMPLETE);
-	p->count++;
-	return 0;
+	if (!*value)
+		return refuse(row, why, size, "is empty and would match everything");
+	text = value_keep(c, strdup(value));
+	return text ? forbid_add(&c->forbid, text, why, size) : -ENOMEM;
 }
 
 const char *config_forbidden(const struct config *c, const char *bytes, size_t len)
 {
-	const struct config_patterns *p = c->forbid;
-
-	for (size_t i = 0; p && i < p->count; i++) {
-		int rc =
-		    pcre2_match(p->list[i].code, (PCRE2_SPTR)bytes, len, 0, 0, p->data, p->limits);
-
-		if (rc != PCRE2_ERROR_NOMATCH)
-			return p->list[i].text;
-	}
-	return NULL;
+	return forbid_match(c->forbid, bytes, len);
 }
 
 /* ---- users ---- */
 
+/* *@gid is the group of a user that the machine knows, else untouched. */
 static int find_user(const char *value, uid_t *uid, gid_t *gid)
 {
 	const struct passwd *pw = getpwnam(value);
 	uint64_t n;
 
+	if (!pw) {
+		if (parse_count(value, &n) || n >= UINT32_MAX)
+			return -ENOENT;
+		*uid = (uid_t)n;
+		pw = getpwuid(*uid);
+	}
 	if (pw) {
 		*uid = pw->pw_uid;
 		*gid = pw->pw_gid;
-		return 0;
 	}
-	if (parse_count(value, &n) || n >= UINT32_MAX)
-		return -ENOENT;
-	*uid = (uid_t)n;
 	return 0;
 }
 
@@ -391,7 +319,7 @@ static int set_user(struct config *c, const struct option_row *row, const char *
 
 	if (find_user(value, &c->uid, &gid))
 		return refuse(row, why, size, "is no user of this machine");
-	if (c->gid == (gid_t)-1)
+	if (!c->group)
 		c->gid = gid;
 	c->user = value_keep(c, strdup(value));
 	return c->user ? 0 : -ENOMEM;
@@ -478,7 +406,8 @@ static const char *listen_detail(struct config_listen *l, const char *key, const
 	else if (!strcmp(key, "group"))
 		return find_group(value, &l->group) ? "group is no group here" : NULL;
 	else
-		return "has an unknown detail";
+		return "has an unknown detail (mode, owner, group, replies, allow-user, "
+		       "allow-group)";
 	return NULL;
 }
 

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/* The option table, --help, the man pages and the sample file say the same. */
+#include "config.h"
+
+#include "macros.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct documents {
+	char *help, *daemon_page, *file_page, *sample;
+};
+
+static char *read_document(const char *name)
+{
+	char path[4096], *text = NULL;
+	size_t cap = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", getenv("SOURCE_ROOT"), name);
+	f = fopen(path, "r");
+	if (!f || getdelim(&text, &cap, '\0', f) <= 0)
+		fail_msg("cannot read %s", path);
+	fclose(f);
+	return text;
+}
+
+static int set_up(void **state)
+{
+	char *argv[] = {(char[]){"coprocd"}, (char[]){"--help"}, NULL};
+	struct config *config;
+	struct documents *d = calloc(1, sizeof(*d));
+
+	assert_non_null(d);
+	d->help = config_from_args(2, argv, &config).message;
+	d->daemon_page = read_document("daemon/coprocd.8");
+	d->file_page = read_document("daemon/coprocd.conf.5");
+	d->sample = read_document("contrib/coprocd.conf.sample");
+	*state = d;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct documents *d = *state;
+
+	free(d->help);
+	free(d->daemon_page);
+	free(d->file_page);
+	free(d->sample);
+	free(d);
+	return 0;
+}
+
+/* The line that starts with @prefix, up to its LF; fails the test if there is none. */
+static const char *find_line(const char *text, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	for (const char *line = text; line; line = strchr(line, '\n'), line += line != NULL)
+		if (!strncmp(line, prefix, n))
+			return line;
+	fail_msg("no line starts with \"%s\"", prefix);
+	return NULL;
+}
+
+/* The text between @from and the next line that starts with @mark. */
+static char *section(const char *from, const char *mark)
+{
+	char pattern[64];
+	const char *end;
+
+	snprintf(pattern, sizeof(pattern), "\n%s", mark);
+	end = strstr(from, pattern);
+	return end ? strndup(from, (size_t)(end - from) + 1) : strdup(from);
+}
+
+static void assert_has_line(const char *text, const char *line)
+{
+	char pattern[700];
+
+	snprintf(pattern, sizeof(pattern), "\n%s\n", line);
+	if (!strstr(text, pattern))
+		fail_msg("no line \"%s\" in:\n%s", line, text);
+}
+
+static const char *or_else(const char *text, const char *otherwise)
+{
+	return text ? text : otherwise;
+}
+
+/* As roff wants a backslash. */
+static const char *roff(const char *text, char *dst, size_t size)
+{
+	size_t n = 0;
+
+	for (; *text && n + 3 < size; text++) {
+		dst[n++] = *text;
+		if (*text == '\\')
+			dst[n++] = 'e';
+	}
+	dst[n] = '\0';
+	return dst;
+}
+
+static void test_help_has_each_option_with_default_and_range(void **state)
+{
+	const struct documents *d = *state;
+	const struct config_option *o;
+
+	for (size_t i = 0; (o = config_option_at(i)); i++) {
+		char prefix[100], range[400], *part;
+
+		snprintf(prefix, sizeof(prefix), "  --%s%s%s ", o->name, o->argument ? " " : "",
+			 or_else(o->argument, ""));
+		part = section(find_line(d->help, prefix), "  --");
+		assert_non_null(strstr(part, o->help));
+		snprintf(range, sizeof(range), "[%s] %s\n", or_else(o->fallback, "-"), o->range);
+		if (o->in_file && !strstr(part, range))
+			fail_msg("%s: no \"%s\" in %s", o->name, range, part);
+		free(part);
+	}
+}
+
+static void test_help_fits_120_columns(void **state)
+{
+	const struct documents *d = *state;
+	const char *line = d->help;
+
+	while (*line) {
+		size_t n = strcspn(line, "\n");
+
+		if (n > 120)
+			fail_msg("%zu columns: %.*s", n, (int)n, line);
+		line += n + 1;
+	}
+}
+
+static void test_file_page_has_each_key_with_default_and_range(void **state)
+{
+	const struct documents *d = *state;
+	const struct config_option *o;
+
+	for (size_t i = 0; (o = config_option_at(i)); i++) {
+		char prefix[100], line[500], text[400], *part;
+
+		if (!o->in_file)
+			continue;
+		snprintf(prefix, sizeof(prefix), ".It Cm %s\n", o->name);
+		part = section(find_line(d->file_page, prefix), ".It Cm");
+		snprintf(line, sizeof(line), "Default: %s",
+			 roff(or_else(o->fallback, "none"), text, sizeof(text)));
+		assert_has_line(part, line);
+		snprintf(line, sizeof(line), "Allowed: %s", roff(o->range, text, sizeof(text)));
+		assert_has_line(part, line);
+		free(part);
+	}
+}
+
+static void test_sample_has_each_key_commented_out_with_default_and_range(void **state)
+{
+	const struct documents *d = *state;
+	const struct config_option *o;
+
+	for (size_t i = 0; (o = config_option_at(i)); i++) {
+		char line[700];
+
+		if (!o->in_file)
+			continue;
+		snprintf(line, sizeof(line), "# allowed: %s\n#%s =%s%s", o->range, o->name,
+			 o->fallback ? " " : "", or_else(o->fallback, ""));
+		assert_has_line(d->sample, line);
+	}
+}
+
+static void test_daemon_page_has_the_options_of_the_command_line(void **state)
+{
+	const struct documents *d = *state;
+	const struct config_option *o;
+
+	for (size_t i = 0; (o = config_option_at(i)); i++) {
+		char prefix[100];
+
+		if (o->in_file)
+			continue;
+		snprintf(prefix, sizeof(prefix), ".It Fl -%s%s%s\n", o->name,
+			 o->argument ? " Ar " : "", o->argument ? "file" : "");
+		find_line(d->daemon_page, prefix);
+	}
+}
+
+static bool is_known(const char *name, size_t len)
+{
+	const struct config_option *o;
+
+	for (size_t i = 0; (o = config_option_at(i)); i++)
+		if (strlen(o->name) == len && !strncmp(o->name, name, len))
+			return true;
+	return false;
+}
+
+/* Every word behind @mark in front of a line names an option. */
+static void assert_names_known(const char *text, const char *mark)
+{
+	for (const char *line = text; line; line = strchr(line, '\n'), line += line != NULL) {
+		const char *name = line + strlen(mark);
+		size_t n;
+
+		if (strncmp(line, mark, strlen(mark)) != 0)
+			continue;
+		n = strspn(name, "abcdefghijklmnopqrstuvwxyz-");
+		if (n && !is_known(name, n))
+			fail_msg("there is no option \"%.*s\"", (int)n, name);
+	}
+}
+
+static void test_no_document_names_an_option_that_does_not_exist(void **state)
+{
+	const struct documents *d = *state;
+
+	assert_names_known(d->help, "  --");
+	assert_names_known(d->daemon_page, ".It Fl -");
+	assert_names_known(d->file_page, ".It Cm ");
+	assert_names_known(d->sample, "#");
+}
+
+static void test_daemon_page_has_each_code_of_the_protocol(void **state)
+{
+	const struct documents *d = *state;
+
+	for (int code = COPROC_TIMEOUT; code <= COPROC_STOPPING; code++) {
+		char line[60];
+
+		snprintf(line, sizeof(line), ".It Li %s", coproc_code_name((enum coproc_code)code));
+		assert_has_line(d->daemon_page, line);
+	}
+}
+
+/* Take the comment marks off the keys: the sample is then a valid file. */
+static void test_sample_with_all_defaults_in_force_is_valid(void **state)
+{
+	const struct documents *d = *state;
+	struct config *config = NULL;
+	char *message = NULL, *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	assert_non_null(f);
+	fputs("command = cat\nlisten = /tmp/sample.sock\n", f);
+	for (const char *line = d->sample; line; line = strchr(line, '\n'), line += line != NULL) {
+		size_t n = strcspn(line, "\n");
+
+		if (line[0] == '#' && line[1] >= 'a' && line[1] <= 'z' && line[n - 1] != '=' &&
+		    strncmp(line, "#listen", 7) != 0)
+			fprintf(f, "%.*s\n", (int)n - 1, line + 1);
+	}
+	fclose(f);
+	f = fmemopen(text, size, "r");
+	if (config_from_stream(f, "sample", &config, &message))
+		fail_msg("%s", message);
+	config_free(config);
+	fclose(f);
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_help_has_each_option_with_default_and_range),
+	    cmocka_unit_test(test_help_fits_120_columns),
+	    cmocka_unit_test(test_file_page_has_each_key_with_default_and_range),
+	    cmocka_unit_test(test_sample_has_each_key_commented_out_with_default_and_range),
+	    cmocka_unit_test(test_daemon_page_has_the_options_of_the_command_line),
+	    cmocka_unit_test(test_no_document_names_an_option_that_does_not_exist),
+	    cmocka_unit_test(test_daemon_page_has_each_code_of_the_protocol),
+	    cmocka_unit_test(test_sample_with_all_defaults_in_force_is_valid),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
