@@ -63,7 +63,7 @@ static const struct option_row table[] = {
 	  OPTION_COMMAND, 0, "the program; on the command line the words behind the options"),
     OTHER("listen", "SOCKET", "$RUNTIME_DIRECTORY/coprocd.sock",
 	  "PATH[,DETAIL=VALUE]... or fd:NAME[,DETAIL=VALUE]...", true, OPTION_LISTEN, 0,
-	  "where clients connect; details: mode, owner, group, replies, allow-user, allow-group"),
+	  "where clients connect (mode, owner, group, replies, allow-user, allow-group)"),
     OTHER("env", "NAME=VALUE", NULL, "NAME=VALUE", true, OPTION_ENV, 0,
 	  "set a variable in the program's environment"),
     BOOL("clear-env", ENGINE(clear_env), "start the program from an empty environment"),
