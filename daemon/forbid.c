@@ -16,7 +16,7 @@
 #include <time.h>
 
 /* What one request may cost per pattern, and what more for each KiB of it. */
-#define BUDGET_US	  20000
+#define BUDGET_US         20000
 #define BUDGET_US_PER_KIB 50
 
 /* Callouts between two looks at the clock; one item passes over the request once at most. */

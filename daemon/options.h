@@ -17,6 +17,8 @@ enum option_type {
 	OPTION_BOOL,     /* bool */
 	OPTION_CHOICE,   /* enum or int: the index in choices[] plus min */
 	OPTION_TEXT,     /* char *, not empty */
+	OPTION_BANNER,   /* char *, a value of `banner` */
+	OPTION_READY,    /* char *, a value of `ready` */
 	OPTION_FRAMING,  /* char *, a value of `reply` */
 	OPTION_BYTES,    /* char * with escapes, and the size_t behind it */
 	OPTION_ENV,      /* NAME=VALUE, added to a list */

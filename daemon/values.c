@@ -3,6 +3,7 @@
 
 #include "forbid.h"
 #include "framing.h"
+#include "greeting.h"
 #include "parse.h"
 
 #include <errno.h>
@@ -169,6 +170,29 @@ static int set_framing(struct config *c, const struct option_row *row, const cha
 		snprintf(why, size, "is no framing; allowed is %s", framing_allowed());
 		return -EINVAL;
 	}
+	return set_text(c, row, value, why, size);
+}
+
+static int set_banner(struct config *c, const struct option_row *row, const char *value, char *why,
+		      size_t size)
+{
+	struct greeting_spec spec;
+
+	if (greeting_spec_parse(value, NULL, &spec))
+		return refuse(row, why, size, "is no greeting");
+	greeting_spec_finish(&spec);
+	return set_text(c, row, value, why, size);
+}
+
+/* That `banner` needs a banner is seen when all options are known. */
+static int set_ready(struct config *c, const struct option_row *row, const char *value, char *why,
+		     size_t size)
+{
+	struct greeting_spec spec;
+
+	if (greeting_spec_parse("lines:1", value, &spec))
+		return refuse(row, why, size, "is no proof of readiness");
+	greeting_spec_finish(&spec);
 	return set_text(c, row, value, why, size);
 }
 
@@ -489,6 +513,8 @@ int value_set(struct config *c, const struct option_row *row, const char *value,
 	    [OPTION_BOOL] = set_bool,
 	    [OPTION_CHOICE] = set_choice,
 	    [OPTION_TEXT] = set_text,
+	    [OPTION_BANNER] = set_banner,
+	    [OPTION_READY] = set_ready,
 	    [OPTION_FRAMING] = set_framing,
 	    [OPTION_BYTES] = set_bytes,
 	    [OPTION_ENV] = add_env,

@@ -106,6 +106,8 @@ struct coproc_options {
 	bool pty;              /* stdout is a raw pseudo-terminal */
 
 	/* Requests and replies. */
+	const char *banner; /* output before the first reply, NULL: none */
+	const char *ready;  /* what proves the process ready, NULL: "start" */
 	const char *reply;  /* framing: "line" */
 	const char *prefix; /* bytes before each request */
 	size_t prefix_len;

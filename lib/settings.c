@@ -72,7 +72,8 @@ static int copy_pointers(const struct coproc_options *from, struct coproc_option
 {
 	if (copy_words(from->argv, &to->argv) || copy_words(from->env, &to->env) ||
 	    copy_text(from->directory, &to->directory) || copy_text(from->user, &to->user) ||
-	    copy_text(from->reply, &to->reply) ||
+	    copy_text(from->reply, &to->reply) || copy_text(from->banner, &to->banner) ||
+	    copy_text(from->ready, &to->ready) ||
 	    copy_bytes(from->prefix, from->prefix_len, &to->prefix) ||
 	    copy_bytes(from->suffix, from->suffix_len, &to->suffix))
 		return -ENOMEM;
@@ -103,12 +104,26 @@ static const char *find_fault(const struct coproc_options *o)
 	return NULL;
 }
 
+static void explain_greeting(const struct coproc_options *o, int rc, char *error, size_t size)
+{
+	if (rc == -EINVAL)
+		snprintf(error, size, "banner: \"%s\" is not allowed; allowed are %s", o->banner,
+			 greeting_banner_allowed());
+	else if (rc == -EDOM)
+		snprintf(error, size, "ready: \"%s\" is not allowed; allowed are %s", o->ready,
+			 greeting_ready_allowed());
+	else
+		snprintf(error, size, "out of memory");
+}
+
 int settings_new(const struct coproc_options *options, struct settings **out, char *error,
 		 size_t error_size)
 {
 	const char *fault = find_fault(options);
+	struct greeting_spec greeting;
 	struct framing_spec framing;
 	struct settings *s;
+	int rc;
 
 	if (fault) {
 		snprintf(error, error_size, "%s", fault);
@@ -119,14 +134,23 @@ int settings_new(const struct coproc_options *options, struct settings **out, ch
 			 options->reply, framing_allowed());
 		return -EINVAL;
 	}
+	rc = greeting_spec_parse(options->banner, options->ready, &greeting);
+	if (rc) {
+		explain_greeting(options, rc, error, error_size);
+		return rc == -ENOMEM ? rc : -EINVAL;
+	}
 	snprintf(error, error_size, "out of memory");
 	s = calloc(1, sizeof(*s));
-	if (!s)
+	if (!s) {
+		greeting_spec_finish(&greeting);
 		return -ENOMEM;
+	}
 	s->refs = 1;
+	s->greeting = greeting;
 	s->o = *options;
 	s->o.argv = s->o.env = NULL;
-	s->o.directory = s->o.user = s->o.reply = s->o.prefix = s->o.suffix = NULL;
+	s->o.directory = s->o.user = s->o.banner = s->o.ready = s->o.reply = NULL;
+	s->o.prefix = s->o.suffix = NULL;
 	s->framing = framing;
 	s->proof = framing_spec_is_proof(&framing);
 	s->restart = (struct restart_policy){.delay_ms = options->restart_delay_ms,
@@ -156,6 +180,9 @@ void settings_unref(struct settings *s)
 	free_text(s->o.directory);
 	free_text(s->o.user);
 	free_text(s->o.reply);
+	free_text(s->o.banner);
+	free_text(s->o.ready);
+	greeting_spec_finish(&s->greeting);
 	free_text(s->o.prefix);
 	free_text(s->o.suffix);
 	free(s);

@@ -10,6 +10,7 @@
 
 #include "coproc.h"
 #include "framing.h"
+#include "greeting.h"
 #include "macros.h"
 #include "restart.h"
 
@@ -17,6 +18,7 @@ struct settings {
 	unsigned refs;
 	struct coproc_options o; /* what it points to is owned */
 	struct framing_spec framing;
+	struct greeting_spec greeting;
 	struct restart_policy restart;
 	bool proof; /* the framing proves the position */
 };

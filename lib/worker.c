@@ -196,8 +196,8 @@ int worker_send(struct worker *w, const char *bytes, size_t len, void *tag, bool
 	memcpy(at + o->prefix_len, bytes, len);
 	memcpy(at + o->prefix_len + len, o->suffix, o->suffix_len);
 	/* The first reply of a life may be a greeting: then the true one follows as a surplus. */
-	suspicious =
-	    is_lockstep(w) && (!w->sent || filter_is_suspicious(bytes, len, o->settle_over));
+	suspicious = is_lockstep(w) && ((!w->sent && w->settings->greeting.ready != READY_PROBE) ||
+					filter_is_suspicious(bytes, len, o->settle_over));
 	if (!worker_in_flight(w))
 		w->head_since_ms = now_ms(w);
 	w->exclusive = exclusive;
@@ -322,12 +322,40 @@ static bool read_stdout(struct worker *w)
 	return more;
 }
 
+static void become_ready(struct worker *w)
+{
+	/* The owner may have had it replaced from within the report of its start. */
+	if (w->state != WORKER_STARTING)
+		return;
+	set_state(w, WORKER_READY);
+	w->ready_ms = now_ms(w);
+	report(w, COPROC_EV_READY, LOG_INFO, "ready after %lld ms",
+	       (long long)(w->ready_ms - w->started_ms));
+	w->env->ops->on_ready(w->env->ops->ctx, w);
+}
+
+/* Skip the greeting; its end may be what proves the process ready. */
+static void take_greeting(struct worker *w)
+{
+	struct buf *b = &w->flights.bytes;
+	size_t longest = w->settings->o.max_reply;
+
+	buf_consume(b, greeting_skip(&w->greeting, buf_bytes(b), b->len));
+	if (!greeting_is_over(&w->greeting) && b->len > longest)
+		give_up(w, COPROC_EV_DESYNC, COPROC_REPLY_TOO_LONG, COPROC_DESYNC,
+			"a line of its greeting is longer than max-reply");
+	else if (greeting_is_over(&w->greeting) && w->state == WORKER_STARTING)
+		become_ready(w);
+}
+
 static void stdout_readable(void *ctx)
 {
 	struct worker *w = ctx;
 
 	read_stdout(w);
-	if (w->state >= WORKER_STOPPING || !w->flights.bytes.len)
+	if (w->state < WORKER_STOPPING && !greeting_is_over(&w->greeting))
+		take_greeting(w);
+	if (w->state >= WORKER_STOPPING || !w->flights.bytes.len || !greeting_is_over(&w->greeting))
 		return;
 	take_replies(w, now_ms(w));
 	if (w->state == WORKER_DRAINING && !worker_in_flight(w))
@@ -388,7 +416,7 @@ static void drain_streams(struct worker *w)
 {
 	for (int i = 0; i < LAST_READS && read_stdout(w); i++)
 		continue;
-	if (w->state < WORKER_STOPPING && w->flights.bytes.len)
+	if (w->state < WORKER_STOPPING && w->flights.bytes.len && greeting_is_over(&w->greeting))
 		take_replies(w, now_ms(w));
 	for (int i = 0; i < LAST_READS && read_stderr(w); i++)
 		continue;
@@ -404,8 +432,9 @@ static void die(struct worker *w, const char *how)
 	const char *last = w->errlines.last;
 	char why[700];
 
-	snprintf(why, sizeof(why), "%s%s%s%s", how, *last ? "; last stderr: \"" : "", last,
-		 *last ? "\"" : "");
+	snprintf(why, sizeof(why), "%s%s%s%s%s", how,
+		 w->state == WORKER_STARTING ? " before it was ready" : "",
+		 *last ? "; last stderr: \"" : "", last, *last ? "\"" : "");
 	report(w, COPROC_EV_EXITED, LOG_WARNING, "%s; %lld ms after its start, %u requests lost",
 	       why, (long long)(now_ms(w) - w->started_ms), worker_in_flight(w));
 	lose_all(w, COPROC_CRASHED, COPROC_CRASHED, why);
@@ -460,18 +489,6 @@ static int open_streams(struct worker *w)
 	return rc;
 }
 
-static void become_ready(struct worker *w)
-{
-	/* The owner may have had it replaced from within the report of its start. */
-	if (w->state != WORKER_STARTING)
-		return;
-	set_state(w, WORKER_READY);
-	w->ready_ms = now_ms(w);
-	report(w, COPROC_EV_READY, LOG_INFO, "ready after %lld ms",
-	       (long long)(w->ready_ms - w->started_ms));
-	w->env->ops->on_ready(w->env->ops->ctx, w);
-}
-
 struct worker *worker_new(const struct worker_env *env, struct settings *settings, unsigned id)
 {
 	struct worker *w = calloc(1, sizeof(*w));
@@ -485,12 +502,36 @@ struct worker *worker_new(const struct worker_env *env, struct settings *setting
 			     .ready_ms = -1,
 			     .settle_until_ms = CLOCK_NEVER,
 			     .closed_by_ms = CLOCK_NEVER,
+			     .start_by_ms = CLOCK_NEVER,
 			     .drain_by_ms = CLOCK_NEVER,
 			     .stop_step_ms = CLOCK_NEVER};
 	w->settings = settings_ref(settings);
+	w->greeting = (struct greeting){.spec = &settings->greeting};
 	w->started_ms = now_ms(w);
 	errlines_init(&w->errlines, settings->o.stderr_rate, w->started_ms);
 	return w;
+}
+
+/* Ready by having been started, or once the greeting, a probe's answer included, was seen. */
+static void await_ready(struct worker *w)
+{
+	const struct greeting_spec *spec = &w->settings->greeting;
+	size_t len = spec->probe ? strlen(spec->probe) : 0;
+	char *at;
+
+	if (spec->ready == READY_START) {
+		become_ready(w);
+		return;
+	}
+	w->start_by_ms = clock_deadline_ms(w->started_ms, w->settings->o.start_timeout_ms);
+	changed(w);
+	if (!spec->probe)
+		return;
+	at = stream_out_stage(&w->in, len + w->settings->o.suffix_len);
+	if (!at)
+		return; /* start-timeout says so */
+	memcpy(at, spec->probe, len);
+	memcpy(at + len, w->settings->o.suffix, w->settings->o.suffix_len);
 }
 
 int worker_start(struct worker *w, const char **step)
@@ -511,7 +552,7 @@ int worker_start(struct worker *w, const char **step)
 	if (rc)
 		return rc;
 	report(w, COPROC_EV_STARTED, LOG_INFO, "started: %s", o->argv[0]);
-	become_ready(w);
+	await_ready(w);
 	return 0;
 }
 
@@ -560,6 +601,8 @@ int64_t worker_deadline_ms(const struct worker *w)
 
 	if (w->state == WORKER_GONE)
 		return CLOCK_NEVER;
+	if (w->state == WORKER_STARTING)
+		at = MIN(at, w->start_by_ms);
 	if (w->state < WORKER_STOPPING)
 		at = MIN(at, MIN(w->closed_by_ms, w->drain_by_ms));
 	return MIN(at, w->stop_step_ms);
@@ -582,6 +625,16 @@ static void give_up_closed(struct worker *w)
 					   : "closed its stdout while alive");
 }
 
+static void give_up_starting(struct worker *w)
+{
+	char why[700];
+
+	snprintf(why, sizeof(why), "not ready within %lld ms (start-timeout)%s%s",
+		 (long long)w->settings->o.start_timeout_ms,
+		 *w->errlines.last ? "; last stderr: " : "", w->errlines.last);
+	give_up(w, COPROC_EV_START_FAILED, COPROC_UNAVAILABLE, COPROC_UNAVAILABLE, why);
+}
+
 static void give_up_hung(struct worker *w)
 {
 	char why[100];
@@ -597,6 +650,8 @@ void worker_tick(struct worker *w, int64_t now)
 		settle(w, now);
 	if (w->state < WORKER_STOPPING && w->closed_by_ms <= now)
 		give_up_closed(w);
+	if (w->state == WORKER_STARTING && w->start_by_ms <= now)
+		give_up_starting(w);
 	if (hang_at_ms(w) <= now)
 		give_up_hung(w);
 	if (w->state == WORKER_DRAINING && w->drain_by_ms <= now) {
@@ -613,8 +668,8 @@ void worker_tick(struct worker *w, int64_t now)
 bool worker_is_calm(const struct worker *w)
 {
 	return w->role == WORKER_SERVING && w->state == WORKER_READY &&
-	       w->closed_by_ms == CLOCK_NEVER && stream_in_is_open(&w->out) &&
-	       stream_out_is_open(&w->in);
+	       greeting_is_over(&w->greeting) && w->closed_by_ms == CLOCK_NEVER &&
+	       stream_in_is_open(&w->out) && stream_out_is_open(&w->in);
 }
 
 void worker_save(const struct worker *w, struct pack *p, uint64_t (*name)(const void *tag))
@@ -679,6 +734,7 @@ int worker_load(struct worker *w, struct unpack *u)
 		rc = stream_out_load(&w->in, u);
 	if (rc || u->failed)
 		return rc ? rc : -EINVAL;
+	w->greeting.banner_seen = w->greeting.probe_seen = true; /* calm, so it was over */
 	set_state(w, WORKER_READY);
 	/* A reply that settles is whole; no other can be, as those were released. */
 	return flights_parse(&w->flights) <= FLIGHTS_READY ? 0 : -EINVAL;

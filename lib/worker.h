@@ -14,6 +14,7 @@
 #include "coproc.h"
 #include "errlines.h"
 #include "flights.h"
+#include "greeting.h"
 #include "settings.h"
 #include "stream.h"
 
@@ -67,6 +68,7 @@ struct worker {
 	struct stream_in out, err;
 	struct errlines errlines;
 
+	struct greeting greeting;
 	struct flights flights; /* what it has, and its stdout */
 	bool drained;           /* stdout was found empty in this turn of the loop */
 	bool exclusive;         /* what it has must stay alone */
@@ -85,6 +87,7 @@ struct worker {
 	int64_t head_since_ms;   /* the process works on the oldest since */
 	int64_t settle_until_ms; /* the reply of the oldest is held back until */
 	int64_t closed_by_ms;    /* it closed a stream: it should have died by then */
+	int64_t start_by_ms;     /* it should be ready by then */
 	int64_t drain_by_ms;
 	int64_t stop_step_ms; /* the next step of stopping is due */
 	enum stop_step stop_step;

@@ -213,7 +213,7 @@ static void test_unknown_keys_get_a_suggestion(void **state)
 static void test_what_is_no_assignment_is_an_error(void **state)
 {
 	assert_refused(state, "command = x\nnonsense\n", ":2", "not NAME = VALUE", "");
-	assert_refused(state, "[main]\ncommand = x\n", ":2", "no sections", "[main]");
+	assert_refused(state, "[main]\ncommand = x\n", ":1", "no sections", "[main]");
 	assert_refused(state, "window = 1\nwindow = 2\n", ":2: window", "stands on line 1", "");
 }
 

@@ -58,12 +58,20 @@ static int tear_down(void **state)
 	return 0;
 }
 
+/* Where the next line starts, NULL behind the last one. */
+static const char *next_line(const char *line)
+{
+	const char *end = strchr(line, '\n');
+
+	return end ? end + 1 : NULL;
+}
+
 /* The line that starts with @prefix, up to its LF; fails the test if there is none. */
 static const char *find_line(const char *text, const char *prefix)
 {
 	size_t n = strlen(prefix);
 
-	for (const char *line = text; line; line = strchr(line, '\n'), line += line != NULL)
+	for (const char *line = text; line; line = next_line(line))
 		if (!strncmp(line, prefix, n))
 			return line;
 	fail_msg("no line starts with \"%s\"", prefix);
@@ -208,7 +216,7 @@ static bool is_known(const char *name, size_t len)
 /* Every word behind @mark in front of a line names an option. */
 static void assert_names_known(const char *text, const char *mark)
 {
-	for (const char *line = text; line; line = strchr(line, '\n'), line += line != NULL) {
+	for (const char *line = text; line; line = next_line(line)) {
 		const char *name = line + strlen(mark);
 		size_t n;
 
@@ -253,7 +261,7 @@ static void test_sample_with_all_defaults_in_force_is_valid(void **state)
 
 	assert_non_null(f);
 	fputs("command = cat\nlisten = /tmp/sample.sock\n", f);
-	for (const char *line = d->sample; line; line = strchr(line, '\n'), line += line != NULL) {
+	for (const char *line = d->sample; line; line = next_line(line)) {
 		size_t n = strcspn(line, "\n");
 
 		if (line[0] == '#' && line[1] >= 'a' && line[1] <= 'z' && line[n - 1] != '=' &&
