@@ -259,6 +259,17 @@ static void make_long_options(struct option *out)
 	out[i] = (struct option){0};
 }
 
+/* Whether several options start with @name. */
+static bool is_ambiguous(const char *name)
+{
+	const struct option_row *row;
+	unsigned n = 0;
+
+	for (size_t i = 0; (row = option_at(i)); i++)
+		n += !strncmp(row->doc.name, name, strlen(name));
+	return n > 1;
+}
+
 /* getopt_long() found something wrong with the word before optind. */
 static int fail_word(struct reader *r, int found, char *const *argv)
 {
@@ -276,6 +287,9 @@ static int fail_word(struct reader *r, int found, char *const *argv)
 		return reader_fail(r, EXIT_CODE_USAGE, "%s: takes no value", shown);
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(word + strspn(word, "-"), "="),
 		 word + strspn(word, "-"));
+	if (is_ambiguous(name))
+		return reader_fail(r, EXIT_CODE_USAGE,
+				   "%s: may stand for several options; see coprocd --help", shown);
 	near = option_resembling(name);
 	return reader_fail(r, EXIT_CODE_USAGE,
 			   "%s: there is no such option%s%s%s; see coprocd --help", shown,
