@@ -59,6 +59,8 @@ struct config {
 	struct config_listen *listens; /* owned */
 	size_t listen_count;
 
+	struct config_listen control; /* path NULL: no control socket */
+
 	unsigned max_clients;
 	unsigned client_requests;
 	size_t client_buffer;

@@ -2,6 +2,7 @@
 /* The client tool: the command line. What it does is in ctl_ask.c. */
 #include "ctl_ask.h"
 
+#include "macros.h"
 #include "parse.h"
 
 #include <errno.h>
@@ -10,15 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_SOCKET "/run/coprocd/coprocd.sock"
+#define DEFAULT_SOCKET  "/run/coprocd/coprocd.sock"
+#define DEFAULT_CONTROL "/run/coprocd/control.sock"
 
 static const char usage[] =
     "usage: coprocctl [-s SOCKET] [-t TIMEOUT] [--status] ask [LINE...]\n"
+    "       coprocctl [-s CONTROL] [-t TIMEOUT] status|restart|reload|upgrade\n"
     "Ask the program behind a coprocd, one request for each LINE, else for each line of stdin.\n"
     "  -s, --socket SOCKET    the daemon's socket ($COPROCD_SOCKET, else " DEFAULT_SOCKET ")\n"
     "  -t, --timeout TIMEOUT  give up when nothing comes for this long: 500ms 5s 2m; 0: never "
     "(60s)\n"
     "  --status               the listener has replies=status\n"
+    "The other commands go to the daemon's control socket ($COPROCD_CONTROL, else " DEFAULT_CONTROL
+    ").\n"
     "  --help, --version\n"
     "Exit status: 0 all answered, 2 time-out, 3 cannot connect, 4 connection lost, 64 usage;\n"
     "for the first error: 10 timeout, 11 crashed, 12 overloaded, 13 unavailable, 14 too-long,\n"
@@ -68,15 +73,44 @@ static void set_option(struct ctl_options *o, int option)
 	}
 }
 
+static const char *from_environment(const char *name, const char *otherwise)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : otherwise;
+}
+
+/* Whether the command is one for the control socket, which takes it as it is. */
+static bool is_control(const char *command)
+{
+	static const char *const commands[] = {"status", "restart", "reload", "upgrade"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(command, commands[i]))
+			return true;
+	return false;
+}
+
 /* The arguments behind the options: the command and its lines. */
 static bool take_command(struct ctl_options *o, int argc, char *const *argv)
 {
+	static const char commands[] = "ask, status, restart, reload and upgrade";
+
 	if (argc < 1) {
-		fprintf(stderr, "coprocctl: no command; there is: ask\n%s", usage);
+		fprintf(stderr, "coprocctl: no command; there are %s\n%s", commands, usage);
 		return false;
 	}
-	if (strcmp(argv[0], "ask")) {
-		fprintf(stderr, "coprocctl: unknown command \"%s\"; there is: ask\n", argv[0]);
+	if (is_control(argv[0]) && argc == 1) {
+		o->lines = argv;
+		o->line_count = 1;
+		o->status = true;
+		if (!o->socket)
+			o->socket = from_environment("COPROCD_CONTROL", DEFAULT_CONTROL);
+		return true;
+	}
+	if (strcmp(argv[0], "ask") != 0) {
+		fprintf(stderr, "coprocctl: unknown command \"%s\"%s; there are %s\n", argv[0],
+			is_control(argv[0]) ? " with arguments" : "", commands);
 		return false;
 	}
 	o->lines = argv + 1;
@@ -88,16 +122,14 @@ static bool take_command(struct ctl_options *o, int argc, char *const *argv)
 			i + 1);
 		return false;
 	}
+	if (!o->socket)
+		o->socket = from_environment("COPROCD_SOCKET", DEFAULT_SOCKET);
 	return true;
 }
 
 int main(int argc, char **argv)
 {
-	const char *from_env = getenv("COPROCD_SOCKET");
-	struct ctl_options options = {
-	    .socket = from_env && *from_env ? from_env : DEFAULT_SOCKET,
-	    .timeout_ms = 60000,
-	};
+	struct ctl_options options = {.timeout_ms = 60000};
 	int option;
 
 	/* `+`: what stands behind the command is a LINE, also if it starts with a dash. */

@@ -64,6 +64,8 @@ static const struct option_row table[] = {
     OTHER("listen", "SOCKET", "$RUNTIME_DIRECTORY/coprocd.sock",
 	  "PATH[,DETAIL=VALUE]... or fd:NAME[,DETAIL=VALUE]...", true, OPTION_LISTEN, 0,
 	  "where clients connect (mode, owner, group, replies, allow-user, allow-group)"),
+    OTHER("control", "SOCKET", NULL, "PATH[,mode=0600][,owner=U][,group=G]", false, OPTION_CONTROL,
+	  0, "where coprocctl status, restart, reload and upgrade connect"),
     OTHER("env", "NAME=VALUE", NULL, "NAME=VALUE", true, OPTION_ENV, 0,
 	  "set a variable in the program's environment"),
     BOOL("clear-env", ENGINE(clear_env), "start the program from an empty environment"),

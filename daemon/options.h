@@ -24,8 +24,9 @@ enum option_type {
 	OPTION_ENV,      /* NAME=VALUE, added to a list */
 	OPTION_COMMAND,  /* words */
 	OPTION_LISTEN,
-	OPTION_FORBID, /* regular expression, added to a list */
-	OPTION_USER,   /* name or number of a user */
+	OPTION_CONTROL, /* PATH[,mode=..] of the control socket */
+	OPTION_FORBID,  /* regular expression, added to a list */
+	OPTION_USER,    /* name or number of a user */
 	OPTION_GROUP,
 	OPTION_COPROCESS_USER, /* the name of a user */
 	OPTION_FILE,           /* of the command line only, as the next two */

@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "config.h"
+#include "control.h"
 #include "coproc.h"
 #include "handover.h"
 #include "listener.h"
@@ -43,6 +44,7 @@ struct server {
 	struct listener_list listeners;
 	struct listener_list newcomers; /* of `pending` */
 	struct signals signals;
+	struct control control;
 	struct event *upgrade_retry;
 	int64_t upgrade_by_ms;
 	struct event *linger;
@@ -171,6 +173,7 @@ static void stop(struct server *s, int exit_code)
 		supervise_stopping();
 		close_listeners(&s->listeners);
 		close_listeners(&s->newcomers);
+		control_outcome(&s->control, false, "the daemon is stopping");
 	}
 	coproc_stop(s->engine);
 }
@@ -201,10 +204,12 @@ static void warn_of_fixed(const struct config *old, const struct config *new)
 {
 	const char *a = old->pid_file ? old->pid_file : "", *b = new->pid_file ? new->pid_file : "";
 
-	if (old->daemonize != new->daemonize || strcmp(a, b) || old->uid != new->uid ||
-	    old->gid != new->gid)
-		log_at(LOG_WARNING,
-		       "daemonize, pid-file, user, group: a change needs a restart of coprocd");
+	if (old->daemonize != new->daemonize || strcmp(a, b) ||
+	    !old->control.path != !new->control.path ||
+	    (old->control.path && strcmp(old->control.path, new->control.path)) ||
+	    old->uid != new->uid || old->gid != new->gid)
+		log_at(LOG_WARNING, "daemonize, pid-file, control, user, group: a change needs a "
+				    "restart of coprocd");
 }
 
 static void drop_pending(struct server *s)
@@ -244,6 +249,22 @@ static int reload(struct server *s, char *error, size_t size)
 	return rc;
 }
 
+/* Begin a reload; should it be refused @error says why. Returns 0 or -errno. */
+static int begin_reload(struct server *s, char *error, size_t size)
+{
+	int rc;
+
+	supervise_reloading();
+	drop_pending(s); /* of a reload that this one overtakes */
+	rc = reload(s, error, size);
+	if (!rc)
+		return 0;
+	log_at(LOG_ERR, "reload refused, everything stays as it is: %s", error);
+	drop_pending(s);
+	supervise_ready("reload refused");
+	return rc;
+}
+
 static void on_reload(void *ctx)
 {
 	struct server *s = ctx;
@@ -252,13 +273,8 @@ static void on_reload(void *ctx)
 	if (s->stopping)
 		return;
 	log_at(LOG_NOTICE, "SIGHUP: reading the options again and replacing the process");
-	supervise_reloading();
-	drop_pending(s); /* of a reload that this one overtakes */
-	if (reload(s, error, sizeof(error))) {
-		log_at(LOG_ERR, "reload refused, everything stays as it is: %s", error);
-		drop_pending(s);
-		supervise_ready("reload refused");
-	}
+	if (begin_reload(s, error, sizeof(error)))
+		control_outcome(&s->control, false, error);
 }
 
 static void on_stats(void *ctx)
@@ -331,10 +347,12 @@ static void on_event(void *ctx, const struct coproc_event *event)
 	case COPROC_EV_REPLACED:
 		adopt_pending(s);
 		supervise_ready(event->text);
+		control_outcome(&s->control, true, event->text);
 		break;
 	case COPROC_EV_REPLACE_FAILED:
 		drop_pending(s);
 		supervise_ready(event->text);
+		control_outcome(&s->control, false, event->text);
 		break;
 	case COPROC_EV_STARTED:
 	case COPROC_EV_DESYNC:
@@ -356,7 +374,102 @@ static void on_room(void *ctx)
 	hall_resume(&s->hall);
 }
 
+/* ---- the control socket ---- */
+
+static void reply_status(struct server *s, struct control_client *client)
+{
+	struct coproc_stats t;
+	int64_t now = clock_now_ms();
+	char text[1600];
+
+	coproc_get_stats(s->engine, &t);
+	snprintf(text, sizeof(text),
+		 "state: %s\npid: %d\nready for: %lld ms\nprocesses: %u, ready: %u\nclients: %u\n"
+		 "waiting: %u requests, %zu bytes\nin flight: %u\naccepted: %llu\nanswered: %llu\n"
+		 "timeouts: %llu\ncrashed: %llu\ndesync: %llu\nrefused: %llu\ncancelled: %llu\n"
+		 "other errors: %llu\nlate replies: %llu\nstarts: %llu\nfailures: %llu\n"
+		 "replacements: %llu\nrecycled: %llu\nlast failure: %s",
+		 t.stopping ? "stopping"
+		 : t.failed ? "failed"
+		 : t.ready  ? "ready"
+			    : "starting",
+		 (int)t.pid, t.ready_since_ms < 0 ? -1LL : (long long)(now - t.ready_since_ms),
+		 t.workers, t.ready, s->hall.count, t.waiting, t.waiting_bytes, t.in_flight,
+		 (unsigned long long)t.accepted, (unsigned long long)t.answered,
+		 (unsigned long long)t.timeouts, (unsigned long long)t.crashed,
+		 (unsigned long long)t.desyncs, (unsigned long long)t.refused,
+		 (unsigned long long)t.cancelled, (unsigned long long)t.other_errors,
+		 (unsigned long long)t.late, (unsigned long long)t.starts,
+		 (unsigned long long)t.failures, (unsigned long long)t.replacements,
+		 (unsigned long long)t.recycled, *t.last_failure ? t.last_failure : "none");
+	control_reply(client, text);
+}
+
+static void command_restart(struct server *s, struct control_client *client)
+{
+	char error[300];
+
+	log_at(LOG_NOTICE, "control: replacing the process");
+	control_wait(client);
+	if (coproc_replace(s->engine, NULL, error, sizeof(error)))
+		control_outcome(&s->control, false, error);
+}
+
+static void command_reload(struct server *s, struct control_client *client)
+{
+	char error[600];
+
+	log_at(LOG_NOTICE, "control: reading the options again and replacing the process");
+	control_wait(client);
+	if (begin_reload(s, error, sizeof(error)))
+		control_outcome(&s->control, false, error);
+}
+
+static void on_upgrade(void *ctx);
+
+static void on_command(void *ctx, struct control_client *client, const char *command)
+{
+	struct server *s = ctx;
+
+	if (!strcmp(command, "status")) {
+		reply_status(s, client);
+	} else if (s->stopping) {
+		control_refuse(client, "stopping", "the daemon is stopping");
+	} else if (!strcmp(command, "restart")) {
+		command_restart(s, client);
+	} else if (!strcmp(command, "reload")) {
+		command_reload(s, client);
+	} else if (!strcmp(command, "upgrade")) {
+		/* The connection does not outlive exec: this is all that can be said. */
+		control_reply(client, "upgrading; the log says how it ends");
+		on_upgrade(s);
+	} else {
+		control_refuse(client, "bad-request",
+			       "no such command; there are status, restart, reload and upgrade");
+	}
+}
+
+/* The control socket of the options, from nothing. Returns 0 or -errno. */
+static int open_control(struct server *s, char *error, size_t size)
+{
+	struct unix_socket sock;
+	int rc;
+
+	if (!s->config->control.path)
+		return 0;
+	rc = socket_listen(&s->config->control, &sock, error, size);
+	return rc ? rc : control_init(&s->control, s->base, &sock, on_command, s);
+}
+
 /* ---- upgrading ---- */
+
+static void save_socket(struct pack *p, const char *name, const struct unix_socket *socket)
+{
+	pack_text(p, name);
+	pack_fd(p, name ? socket->fd : -1);
+	pack_u64(p, socket->dev);
+	pack_u64(p, socket->ino);
+}
 
 static void save_listeners(const struct server *s, struct pack *p)
 {
@@ -366,12 +479,9 @@ static void save_listeners(const struct server *s, struct pack *p)
 	TAILQ_FOREACH (l, &s->listeners, link)
 		count++;
 	pack_u64(p, count);
-	TAILQ_FOREACH (l, &s->listeners, link) {
-		pack_text(p, l->name);
-		pack_fd(p, l->socket.fd);
-		pack_u64(p, l->socket.dev);
-		pack_u64(p, l->socket.ino);
-	}
+	TAILQ_FOREACH (l, &s->listeners, link)
+		save_socket(p, l->name, &l->socket);
+	save_socket(p, s->config->control.path, &s->control.socket);
 }
 
 /* What main() reads, what set_up() reads, and what the engine and the sessions do. */
@@ -432,22 +542,42 @@ static void on_upgrade(void *ctx)
 
 	if (s->stopping)
 		return;
-	log_at(LOG_NOTICE, "SIGUSR2: upgrading");
+	log_at(LOG_NOTICE, "upgrade: asking the program on disk");
 	supervise_reloading();
 	upgrade_check(s->base, on_upgrade_checked, s);
+}
+
+/* Returns the name it was saved under, NULL for none. */
+static const char *load_socket(struct unpack *u, struct unix_socket *out)
+{
+	const char *name = unpack_text(u);
+
+	*out = (struct unix_socket){.fd = unpack_fd(u)};
+	out->dev = (dev_t)unpack_u64(u);
+	out->ino = (ino_t)unpack_u64(u);
+	return u->failed ? NULL : name;
+}
+
+static int load_control(struct server *s, struct unpack *u)
+{
+	struct unix_socket sock;
+	const char *name = load_socket(u, &sock);
+
+	if (!name)
+		return u->failed ? -EINVAL : 0;
+	sock.path = strdup(name);
+	return control_init(&s->control, s->base, &sock, on_command, s);
 }
 
 /* Take one listening socket over, if the options still name it. */
 static int load_listener(struct server *s, struct unpack *u)
 {
-	const char *name = unpack_text(u);
-	struct unix_socket sock = {.fd = unpack_fd(u)};
+	struct unix_socket sock;
+	const char *name = load_socket(u, &sock);
 	struct listener *l;
 	int rc;
 
-	sock.dev = (dev_t)unpack_u64(u);
-	sock.ino = (ino_t)unpack_u64(u);
-	if (u->failed || !name)
+	if (!name)
 		return -EINVAL;
 	for (size_t i = 0; i < s->config->listen_count; i++) {
 		const struct config_listen *rules = &s->config->listens[i];
@@ -476,6 +606,8 @@ static int load(struct server *s, struct unpack *u)
 		s->pid_file.path = strdup(s->config->pid_file);
 	for (uint64_t n = unpack_u64(u); n && !rc; n--)
 		rc = load_listener(s, u);
+	if (!rc)
+		rc = load_control(s, u);
 	if (!rc)
 		rc = coproc_load(s->engine, u);
 	if (!rc)
@@ -567,7 +699,7 @@ static int set_up(struct server *s)
 	code = set_up_core(s);
 	if (code)
 		return code;
-	if (open_listeners(s, c, error, sizeof(error)))
+	if (open_listeners(s, c, error, sizeof(error)) || open_control(s, error, sizeof(error)))
 		return give_up(s, EXIT_CODE_SOCKET, error);
 	switch_listeners(s, c);
 	rc = drop_privileges(c->user, c->uid, c->gid, c->engine.user);
@@ -607,6 +739,7 @@ static void tear_down(struct server *s)
 {
 	close_listeners(&s->listeners);
 	close_listeners(&s->newcomers);
+	control_finish(&s->control);
 	if (s->hall.base)
 		hall_finish(&s->hall);
 	coproc_free(s->engine);

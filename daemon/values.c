@@ -471,34 +471,57 @@ static const char *listen_fault(const struct config *c, const struct config_list
 	return NULL;
 }
 
-static int add_listen(struct config *c, const struct option_row *row, const char *value, char *why,
-		      size_t size)
+/* PATH or fd:NAME and details; *@l is to be freed by its owner also after a fault. */
+static int parse_listen(struct config *c, const struct option_row *row, const char *value,
+			struct config_listen *l, char *why, size_t size)
 {
-	struct config_listen l = {.mode = 0660, .owner = (uid_t)-1, .group = (gid_t)-1};
-	char *text = value_keep(c, strdup(value));
-	struct config_listen *list;
+	char *text = value_keep(c, strdup(value)), *comma;
 	const char *fault;
-	char *comma;
 
-	list = realloc(c->listens, (c->listen_count + 1) * sizeof(*list));
-	if (list)
-		c->listens = list;
-	if (!list || !text)
+	if (!text)
 		return -ENOMEM;
 	comma = strchr(text, ',');
 	if (comma)
 		*comma = '\0';
 	if (!strncmp(text, "fd:", 3))
-		l.fd_name = text + 3;
+		l->fd_name = text + 3;
 	else
-		l.path = text;
-	fault = listen_fault(c, &l);
+		l->path = text;
+	fault = listen_fault(c, l);
 	if (!fault && comma)
-		fault = listen_details(&l, comma + 1);
+		fault = listen_details(l, comma + 1);
+	return fault ? refuse(row, why, size, fault) : 0;
+}
+
+static int add_listen(struct config *c, const struct option_row *row, const char *value, char *why,
+		      size_t size)
+{
+	struct config_listen l = {.mode = 0660, .owner = (uid_t)-1, .group = (gid_t)-1};
+	struct config_listen *list = realloc(c->listens, (c->listen_count + 1) * sizeof(*list));
+	int rc;
+
+	if (!list)
+		return -ENOMEM;
+	c->listens = list;
+	rc = parse_listen(c, row, value, &l, why, size);
 	list[c->listen_count++] = l; /* also a bad one, which config_free() is to free */
-	if (fault)
-		return refuse(row, why, size, fault);
-	return 0;
+	return rc;
+}
+
+static int set_control(struct config *c, const struct option_row *row, const char *value, char *why,
+		       size_t size)
+{
+	struct config_listen l = {.mode = 0600, .owner = (uid_t)-1, .group = (gid_t)-1};
+	int rc = parse_listen(c, row, value, &l, why, size);
+
+	if (!rc && (!l.path || l.allow_users || l.allow_groups || l.replies != REPLIES_PLAIN))
+		rc = refuse(row, why, size, "has more than a path, mode, owner and group");
+	free(l.allow_users);
+	free(l.allow_groups);
+	l.allow_users = NULL;
+	l.allow_groups = NULL;
+	c->control = l;
+	return rc;
 }
 
 int value_set(struct config *c, const struct option_row *row, const char *value, char *why,
@@ -507,23 +530,15 @@ int value_set(struct config *c, const struct option_row *row, const char *value,
 	typedef int (*setter)(struct config *, const struct option_row *, const char *, char *,
 			      size_t);
 	static const setter setters[] = {
-	    [OPTION_DURATION] = set_duration,
-	    [OPTION_SIZE] = set_size,
-	    [OPTION_COUNT] = set_count,
-	    [OPTION_BOOL] = set_bool,
-	    [OPTION_CHOICE] = set_choice,
-	    [OPTION_TEXT] = set_text,
-	    [OPTION_BANNER] = set_banner,
-	    [OPTION_READY] = set_ready,
-	    [OPTION_FRAMING] = set_framing,
-	    [OPTION_BYTES] = set_bytes,
-	    [OPTION_ENV] = add_env,
-	    [OPTION_COMMAND] = set_command,
-	    [OPTION_LISTEN] = add_listen,
-	    [OPTION_FORBID] = add_pattern,
-	    [OPTION_USER] = set_user,
-	    [OPTION_GROUP] = set_group,
-	    [OPTION_COPROCESS_USER] = set_coprocess_user,
+	    [OPTION_DURATION] = set_duration, [OPTION_SIZE] = set_size,
+	    [OPTION_COUNT] = set_count,       [OPTION_BOOL] = set_bool,
+	    [OPTION_CHOICE] = set_choice,     [OPTION_TEXT] = set_text,
+	    [OPTION_BANNER] = set_banner,     [OPTION_READY] = set_ready,
+	    [OPTION_FRAMING] = set_framing,   [OPTION_BYTES] = set_bytes,
+	    [OPTION_ENV] = add_env,           [OPTION_COMMAND] = set_command,
+	    [OPTION_LISTEN] = add_listen,     [OPTION_CONTROL] = set_control,
+	    [OPTION_FORBID] = add_pattern,    [OPTION_USER] = set_user,
+	    [OPTION_GROUP] = set_group,       [OPTION_COPROCESS_USER] = set_coprocess_user,
 	};
 	int rc = setters[row->type](c, row, value, why, size);
 

@@ -591,6 +591,7 @@ void coproc_get_stats(struct coproc *e, struct coproc_stats *out)
 	out->stopping = e->phase != STOP_NONE;
 	out->ready_since_ms = ready ? ready->ready_ms : -1;
 	out->pid = ready ? ready->child.pid : 0;
+	snprintf(out->last_failure, sizeof(out->last_failure), "%s", e->pool.last_failure);
 }
 
 /* ---- from one program image to the next ---- */

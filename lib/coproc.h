@@ -228,6 +228,7 @@ struct coproc_stats {
 	bool failed, stopping;
 	int64_t ready_since_ms; /* of the oldest ready process, -1 if none */
 	pid_t pid;              /* of that process, 0 if none */
+	char last_failure[200]; /* "" if there was none */
 };
 
 /*

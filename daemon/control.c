@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include "control.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Connections at one time, and bytes of a command. */
+#define MAX_CLIENTS 32
+#define MAX_COMMAND 256
+
+struct control_client {
+	TAILQ_ENTRY(control_client) link; /* control.clients */
+	struct control *control;          /* borrowed */
+	struct bufferevent *bev;          /* owned with its descriptor */
+	bool waits;                       /* for control_outcome() */
+	bool eof;                         /* it sends no more */
+};
+
+static void client_free(struct control_client *c)
+{
+	TAILQ_REMOVE(&c->control->clients, c, link);
+	c->control->count--;
+	bufferevent_free(c->bev);
+	free(c);
+}
+
+static void free_if_done(struct control_client *c)
+{
+	if (c->eof && !c->waits && !evbuffer_get_length(bufferevent_get_output(c->bev)))
+		client_free(c);
+}
+
+void control_reply(struct control_client *c, const char *text)
+{
+	struct evbuffer *out = bufferevent_get_output(c->bev);
+	size_t lines = 1;
+
+	for (const char *p = text; (p = strchr(p, '\n')); p++)
+		lines++;
+	if (lines > 1)
+		evbuffer_add_printf(out, "*%zu\n%s\n", lines, text);
+	else
+		evbuffer_add_printf(out, "+%s\n", text);
+}
+
+void control_refuse(struct control_client *c, const char *code, const char *text)
+{
+	evbuffer_add_printf(bufferevent_get_output(c->bev), "-%s %s\n", code, text);
+}
+
+void control_wait(struct control_client *c)
+{
+	c->waits = true;
+}
+
+void control_outcome(struct control *control, bool success, const char *text)
+{
+	struct control_client *c;
+
+	TAILQ_FOREACH (c, &control->clients, link) {
+		if (!c->waits)
+			continue;
+		c->waits = false;
+		if (success)
+			control_reply(c, text);
+		else
+			control_refuse(c, "unavailable", text);
+	}
+}
+
+static void read_cb(struct bufferevent *bev, void *arg)
+{
+	struct control_client *c = arg;
+	struct evbuffer *in = bufferevent_get_input(bev);
+	char *line;
+
+	while (!c->waits && (line = evbuffer_readln(in, NULL, EVBUFFER_EOL_CRLF))) {
+		c->control->on_command(c->control->ctx, c, line);
+		free(line);
+	}
+	if (evbuffer_get_length(in) > MAX_COMMAND) {
+		control_refuse(c, "too-long", "a command has at most 256 bytes");
+		bufferevent_disable(bev, EV_READ);
+		c->eof = true;
+	}
+	free_if_done(c);
+}
+
+static void write_cb(struct bufferevent *bev, void *arg)
+{
+	struct control_client *c = arg;
+
+	if (!c->waits && evbuffer_get_length(bufferevent_get_input(bev)))
+		read_cb(bev, c); /* commands that came while it waited */
+	else
+		free_if_done(c);
+}
+
+static void event_cb(struct bufferevent *bev UNUSED, short what, void *arg)
+{
+	struct control_client *c = arg;
+
+	c->eof = true;
+	if (what & BEV_EVENT_ERROR)
+		client_free(c);
+	else
+		free_if_done(c);
+}
+
+static void accept_cb(struct evconnlistener *ev, evutil_socket_t fd,
+		      struct sockaddr *address UNUSED, int len UNUSED, void *arg)
+{
+	struct control *control = arg;
+	struct control_client *c = NULL;
+
+	if (control->count < MAX_CLIENTS)
+		c = calloc(1, sizeof(*c));
+	if (c)
+		c->bev =
+		    bufferevent_socket_new(evconnlistener_get_base(ev), fd, BEV_OPT_CLOSE_ON_FREE);
+	if (!c || !c->bev) {
+		log_at(LOG_WARNING, "control: too many connections, or no memory: closing one");
+		evutil_closesocket(fd);
+		free(c);
+		return;
+	}
+	c->control = control;
+	TAILQ_INSERT_TAIL(&control->clients, c, link);
+	control->count++;
+	bufferevent_setcb(c->bev, read_cb, write_cb, event_cb, c);
+	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
+}
+
+int control_init(struct control *c, struct event_base *base, struct unix_socket *socket,
+		 void (*on_command)(void *ctx, struct control_client *client, const char *command),
+		 void *ctx)
+{
+	*c = (struct control){.socket = *socket, .on_command = on_command, .ctx = ctx};
+	*socket = (struct unix_socket){.fd = -1};
+	TAILQ_INIT(&c->clients);
+	c->ev = evconnlistener_new(base, accept_cb, c, LEV_OPT_CLOSE_ON_EXEC, 0, c->socket.fd);
+	if (c->ev)
+		return 0;
+	socket_close(&c->socket);
+	return -ENOMEM;
+}
+
+void control_finish(struct control *c)
+{
+	if (!c->ev)
+		return;
+	while (TAILQ_FIRST(&c->clients))
+		client_free(TAILQ_FIRST(&c->clients));
+	evconnlistener_free(c->ev);
+	c->ev = NULL;
+	socket_close(&c->socket);
+}

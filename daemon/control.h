@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef DAEMON_CONTROL_H
+#define DAEMON_CONTROL_H
+
+/*
+ * The control socket: one command a line, answered like a listener with
+ * replies=status ("+text", "*N" and N lines, "-CODE text"). Commands whose
+ * outcome takes a while are answered when it is known.
+ */
+
+#include "macros.h"
+#include "socket.h"
+
+#include <stdbool.h>
+
+struct bufferevent;
+struct event_base;
+struct evconnlistener;
+
+/* One connection; it may end at any time, then what waits for its reply is told nothing. */
+struct control_client;
+
+TAILQ_HEAD(control_list, control_client);
+
+struct control {
+	struct unix_socket socket;   /* owned */
+	struct evconnlistener *ev;   /* owned */
+	struct control_list clients; /* owned */
+	unsigned count;
+	/* A command has come; to be answered by control_reply() or, later, control_outcome(). */
+	void (*on_command)(void *ctx, struct control_client *client, const char *command);
+	void *ctx;
+};
+
+/*
+ * @socket  consumed always
+ *
+ * Returns 0 or -ENOMEM.
+ */
+int control_init(struct control *c, struct event_base *base, struct unix_socket *socket,
+		 void (*on_command)(void *ctx, struct control_client *client, const char *command),
+		 void *ctx) WARN_UNUSED;
+
+/* Close all; accepts zeroed memory. */
+void control_finish(struct control *c);
+
+/* Answer with one line or, if @text has several, with their number in front. */
+void control_reply(struct control_client *client, const char *text);
+
+/* Answer with an error. */
+void control_refuse(struct control_client *client, const char *code, const char *text);
+
+/* The answer of this client comes with the next control_outcome(). */
+void control_wait(struct control_client *client);
+
+/* What the waiting clients have waited for has succeeded or failed. */
+void control_outcome(struct control *c, bool success, const char *text);
+
+#endif
