@@ -228,15 +228,45 @@ const char *option_resembling(const char *name)
 	return best;
 }
 
+#define HELP_COLUMNS 100
+#define HELP_INDENT  31
+
+/* Words up to HELP_COLUMNS, from the column HELP_INDENT on; a longer word is not cut. */
+static void print_wrapped(FILE *f, const char *text)
+{
+	size_t column = HELP_INDENT;
+
+	while (*text) {
+		size_t n = strcspn(text, " ");
+
+		if (column > HELP_INDENT && column + 1 + n > HELP_COLUMNS) {
+			fprintf(f, "\n%*s", HELP_INDENT + 2, "");
+			column = HELP_INDENT + 2;
+		} else if (column > HELP_INDENT) {
+			fputc(' ', f);
+			column++;
+		}
+		fprintf(f, "%.*s", (int)n, text);
+		column += n;
+		text += n + strspn(text + n, " ");
+	}
+	fputc('\n', f);
+}
+
 static void print_row(FILE *f, const struct config_option *o)
 {
-	char left[80];
+	char left[80], text[600];
 
 	snprintf(left, sizeof(left), "--%s%s%s", o->name, o->argument ? " " : "",
 		 o->argument ? o->argument : "");
-	fprintf(f, "  %-28s %s%s\n", left, o->help, o->repeatable ? " (repeatable)" : "");
-	if (o->in_file)
-		fprintf(f, "  %-28s   [%s] %s\n", "", o->fallback ? o->fallback : "-", o->range);
+	fprintf(f, "  %-*s ", HELP_INDENT - 3, left);
+	snprintf(text, sizeof(text), "%s%s", o->help, o->repeatable ? " (repeatable)" : "");
+	print_wrapped(f, text);
+	if (!o->in_file)
+		return;
+	fprintf(f, "%*s", HELP_INDENT, "");
+	snprintf(text, sizeof(text), "[%s] %s", o->fallback ? o->fallback : "-", o->range);
+	print_wrapped(f, text);
 }
 
 char *option_help(void)
