@@ -4,6 +4,7 @@
 
 #include "macros.h"
 
+#include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -91,7 +92,7 @@ static char *section(const char *from, const char *mark)
 
 static void assert_has_line(const char *text, const char *line)
 {
-	char pattern[700];
+	char pattern[1000];
 
 	snprintf(pattern, sizeof(pattern), "\n%s\n", line);
 	if (!strstr(text, pattern))
@@ -103,18 +104,32 @@ static const char *or_else(const char *text, const char *otherwise)
 	return text ? text : otherwise;
 }
 
-/* As roff wants a backslash. */
+/* As roff wants backslashes and backquotes. */
 static const char *roff(const char *text, char *dst, size_t size)
 {
 	size_t n = 0;
 
-	for (; *text && n + 3 < size; text++) {
-		dst[n++] = *text;
+	for (; *text && n + 5 < size; text++) {
 		if (*text == '\\')
-			dst[n++] = 'e';
+			n += (size_t)sprintf(dst + n, "\\e");
+		else if (*text == '`')
+			n += (size_t)sprintf(dst + n, "\\(ga");
+		else
+			dst[n++] = *text;
 	}
 	dst[n] = '\0';
 	return dst;
+}
+
+/* The phrase of --help as the first sentence behind the head of a list item. */
+static void assert_starts_with_help(const char *item, const struct config_option *o)
+{
+	char help[400], line[500];
+
+	roff(o->help, help, sizeof(help));
+	snprintf(line, sizeof(line), "\n%c%s.\n", toupper((unsigned char)*help), help + 1);
+	if (strncmp(strchrnul(item, '\n'), line, strlen(line)) != 0)
+		fail_msg("no \"%s\" behind the head of:\n%s", line, item);
 }
 
 /* Make every run of blanks and line ends one blank: how lines were broken is no matter. */
@@ -122,16 +137,24 @@ static char *unwrap(char *text)
 {
 	char *to = text;
 
-	for (const char *from = text; *from; from++) {
-		bool blank = *from == ' ' || *from == '\n';
-
-		if (!blank)
+	for (const char *from = text; *from; from++)
+		if (!isspace((unsigned char)*from))
 			*to++ = *from;
 		else if (to > text && to[-1] != ' ')
 			*to++ = ' ';
-	}
 	*to = '\0';
 	return text;
+}
+
+/* "--NAME ARGUMENT HELP [DEFAULT] RANGE", as --help is to have it but for its blanks. */
+static void help_of(const struct config_option *o, char *dst, size_t size)
+{
+	size_t n = (size_t)snprintf(dst, size, "--%s%s%s %s%s ", o->name, o->argument ? " " : "",
+				    or_else(o->argument, ""), o->help,
+				    o->repeatable ? " (repeatable)" : "");
+
+	if (o->in_file)
+		snprintf(dst + n, size - n, "[%s] %s ", or_else(o->fallback, "-"), o->range);
 }
 
 static void test_help_has_each_option_with_default_and_range(void **state)
@@ -140,15 +163,14 @@ static void test_help_has_each_option_with_default_and_range(void **state)
 	const struct config_option *o;
 
 	for (size_t i = 0; (o = config_option_at(i)); i++) {
-		char prefix[100], range[400], *part;
+		char prefix[100], expected[900], *part;
 
 		snprintf(prefix, sizeof(prefix), "  --%s%s%s ", o->name, o->argument ? " " : "",
 			 or_else(o->argument, ""));
 		part = unwrap(section(find_line(d->help, prefix), "  --"));
-		assert_non_null(strstr(part, o->help));
-		snprintf(range, sizeof(range), "[%s] %s ", or_else(o->fallback, "-"), o->range);
-		if (o->in_file && !strstr(part, range))
-			fail_msg("%s: no \"%s\" in %s", o->name, range, part);
+		help_of(o, expected, sizeof(expected));
+		if (strncmp(part, expected, strlen(expected)) != 0)
+			fail_msg("expected: %s\ngot: %s", expected, part);
 		free(part);
 	}
 }
@@ -179,6 +201,9 @@ static void test_file_page_has_each_key_with_default_and_range(void **state)
 			continue;
 		snprintf(prefix, sizeof(prefix), ".It Cm %s\n", o->name);
 		part = section(find_line(d->file_page, prefix), ".It Cm");
+		assert_starts_with_help(part, o);
+		if (o->repeatable)
+			assert_has_line(part, "May stand several times.");
 		snprintf(line, sizeof(line), "Default: %s",
 			 roff(or_else(o->fallback, "none"), text, sizeof(text)));
 		assert_has_line(part, line);
@@ -194,29 +219,47 @@ static void test_sample_has_each_key_commented_out_with_default_and_range(void *
 	const struct config_option *o;
 
 	for (size_t i = 0; (o = config_option_at(i)); i++) {
-		char line[700];
+		char line[900];
 
 		if (!o->in_file)
 			continue;
-		snprintf(line, sizeof(line), "# allowed: %s\n#%s =%s%s", o->range, o->name,
+		snprintf(line, sizeof(line), "# %s%s\n# allowed: %s\n#%s =%s%s", o->help,
+			 o->repeatable ? " (repeatable)" : "", o->range, o->name,
 			 o->fallback ? " " : "", or_else(o->fallback, ""));
 		assert_has_line(d->sample, line);
 	}
 }
 
-static void test_daemon_page_has_the_options_of_the_command_line(void **state)
+/* The head of an option's item, "\n" included: ".It Fl -window Ar n". */
+static void item_head(const struct config_option *o, char *dst, size_t size)
+{
+	size_t n = (size_t)snprintf(dst, size, ".It Fl -%s%s", o->name, o->argument ? " Ar " : "");
+
+	for (const char *p = or_else(o->argument, ""); *p && n + 2 < size; p++)
+		dst[n++] = (char)tolower((unsigned char)*p);
+	strcpy(dst + n, "\n");
+}
+
+static void test_daemon_page_has_each_option_with_default_and_range(void **state)
 {
 	const struct documents *d = *state;
 	const struct config_option *o;
 
 	for (size_t i = 0; (o = config_option_at(i)); i++) {
-		char prefix[100];
+		char head[100], line[900], text[400], range[400], *part;
 
-		if (o->in_file)
-			continue;
-		snprintf(prefix, sizeof(prefix), ".It Fl -%s%s%s\n", o->name,
-			 o->argument ? " Ar " : "", o->argument ? "file" : "");
-		find_line(d->daemon_page, prefix);
+		item_head(o, head, sizeof(head));
+		part = section(find_line(d->daemon_page, head), ".It Fl");
+		if (o->in_file) {
+			assert_starts_with_help(part, o);
+			if (o->repeatable)
+				assert_has_line(part, "May be given several times.");
+			snprintf(line, sizeof(line), "Default: %s; allowed: %s",
+				 roff(or_else(o->fallback, "none"), text, sizeof(text)),
+				 roff(o->range, range, sizeof(range)));
+			assert_has_line(part, line);
+		}
+		free(part);
 	}
 }
 
@@ -245,6 +288,34 @@ static void assert_names_known(const char *text, const char *mark)
 	}
 }
 
+/* How many lines of @text start with @head. */
+static unsigned count_lines(const char *text, const char *head)
+{
+	unsigned n = 0;
+
+	for (const char *line = text; line; line = next_line(line))
+		n += !strncmp(line, head, strlen(head));
+	return n;
+}
+
+/* A second place with another default would contradict the one that is checked. */
+static void test_documents_have_each_option_once(void **state)
+{
+	const struct documents *d = *state;
+	const struct config_option *o;
+
+	for (size_t i = 0; (o = config_option_at(i)); i++) {
+		char head[100];
+
+		item_head(o, head, sizeof(head));
+		assert_int_equal(count_lines(d->daemon_page, head), 1);
+		snprintf(head, sizeof(head), ".It Cm %s\n", o->name);
+		assert_int_equal(count_lines(d->file_page, head), o->in_file);
+		snprintf(head, sizeof(head), "#%s =", o->name);
+		assert_int_equal(count_lines(d->sample, head), o->in_file);
+	}
+}
+
 static void test_no_document_names_an_option_that_does_not_exist(void **state)
 {
 	const struct documents *d = *state;
@@ -253,6 +324,7 @@ static void test_no_document_names_an_option_that_does_not_exist(void **state)
 	assert_names_known(d->daemon_page, ".It Fl -");
 	assert_names_known(d->file_page, ".It Cm ");
 	assert_names_known(d->sample, "#");
+	assert_names_known(d->sample, "");
 }
 
 static void test_daemon_page_has_each_code_of_the_protocol(void **state)
@@ -265,6 +337,22 @@ static void test_daemon_page_has_each_code_of_the_protocol(void **state)
 		snprintf(line, sizeof(line), ".It Li %s", coproc_code_name((enum coproc_code)code));
 		assert_has_line(d->daemon_page, line);
 	}
+}
+
+static void test_daemon_page_has_each_exit_code(void **state)
+{
+	static const int codes[] = {EXIT_CODE_OK,     EXIT_CODE_USAGE,  EXIT_CODE_UNAVAILABLE,
+				    EXIT_CODE_SYSTEM, EXIT_CODE_SOCKET, EXIT_CODE_CONFIG};
+	const struct documents *d = *state;
+	char *part = section(find_line(d->daemon_page, ".Sh EXIT STATUS\n"), ".Sh");
+
+	for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
+		char line[20];
+
+		snprintf(line, sizeof(line), ".It %d", codes[i]);
+		assert_has_line(part, line);
+	}
+	free(part);
 }
 
 /* Take the comment marks off the keys: the sample is then a valid file. */
@@ -301,9 +389,11 @@ int main(void)
 	    cmocka_unit_test(test_help_fits_100_columns),
 	    cmocka_unit_test(test_file_page_has_each_key_with_default_and_range),
 	    cmocka_unit_test(test_sample_has_each_key_commented_out_with_default_and_range),
-	    cmocka_unit_test(test_daemon_page_has_the_options_of_the_command_line),
+	    cmocka_unit_test(test_daemon_page_has_each_option_with_default_and_range),
+	    cmocka_unit_test(test_documents_have_each_option_once),
 	    cmocka_unit_test(test_no_document_names_an_option_that_does_not_exist),
 	    cmocka_unit_test(test_daemon_page_has_each_code_of_the_protocol),
+	    cmocka_unit_test(test_daemon_page_has_each_exit_code),
 	    cmocka_unit_test(test_sample_with_all_defaults_in_force_is_valid),
 	};
 
