@@ -5,12 +5,13 @@
 #include "config.h"
 #include "control.h"
 #include "coproc.h"
+#include "doors.h"
 #include "handover.h"
-#include "listener.h"
 #include "log.h"
 #include "logger.h"
 #include "session.h"
 #include "signals.h"
+#include "stats.h"
 #include "supervise.h"
 #include "upgrade.h"
 
@@ -31,8 +32,6 @@
 #define UPGRADE_PATIENCE_MS 60000
 #define UPGRADE_RETRY_MS    20
 
-TAILQ_HEAD(listener_list, listener);
-
 struct server {
 	struct config *config;  /* owned */
 	struct config *pending; /* owned; in force once the replacement has taken over */
@@ -41,8 +40,7 @@ struct server {
 	struct event_base *base;
 	struct coproc *engine;
 	struct hall hall;
-	struct listener_list listeners;
-	struct listener_list newcomers; /* of `pending` */
+	struct doors doors;
 	struct signals signals;
 	struct control control;
 	struct event *upgrade_retry;
@@ -56,99 +54,11 @@ struct server {
 	int exit_code;
 };
 
-/* ---- listeners ---- */
-
-/* Open what a `listen` line says. */
-static int open_socket(const struct config_listen *l, struct unix_socket *out, char *error,
-		       size_t size)
-{
-	int fd;
-
-	if (l->path)
-		return socket_listen(l, out, error, size);
-	fd = supervise_inherited_fd(l->fd_name);
-	if (fd < 0) {
-		snprintf(error, size, "fd:%s: no such descriptor was inherited (LISTEN_FDNAMES)",
-			 l->fd_name);
-		return fd;
-	}
-	return socket_inherit(fd, out, error, size);
-}
-
-static struct listener *find_listener(const struct server *s, const struct config_listen *l)
-{
-	char *name = listener_name(l);
-	struct listener *found;
-
-	TAILQ_FOREACH (found, &s->listeners, link)
-		if (name && !strcmp(found->name, name))
-			break;
-	free(name);
-	return found;
-}
-
-static void close_listeners(struct listener_list *list)
-{
-	struct listener *l;
-
-	while ((l = TAILQ_FIRST(list))) {
-		TAILQ_REMOVE(list, l, link);
-		listener_free(l);
-	}
-}
-
-/* Open every `listen` of @config that is not open yet, into newcomers; all or none. */
-static int open_listeners(struct server *s, const struct config *config, char *error, size_t size)
-{
-	for (size_t i = 0; i < config->listen_count; i++) {
-		const struct config_listen *l = &config->listens[i];
-		struct unix_socket sock;
-		struct listener *new;
-		int rc;
-
-		if (find_listener(s, l))
-			continue;
-		rc = open_socket(l, &sock, error, size);
-		if (!rc)
-			rc = listener_new(s->base, &s->hall, &sock, l, &new);
-		if (rc) {
-			close_listeners(&s->newcomers);
-			return rc;
-		}
-		TAILQ_INSERT_TAIL(&s->newcomers, new, link);
-	}
-	return 0;
-}
-
-/* Put the newcomers in service and close what @config does not name any more. */
-static void switch_listeners(struct server *s, const struct config *config)
-{
-	struct listener *l, *next;
-	struct listener_list kept;
-
-	TAILQ_INIT(&kept);
-	for (size_t i = 0; i < config->listen_count; i++) {
-		l = find_listener(s, &config->listens[i]);
-		if (!l)
-			continue; /* a newcomer */
-		l->rules = &config->listens[i];
-		TAILQ_REMOVE(&s->listeners, l, link);
-		TAILQ_INSERT_TAIL(&kept, l, link);
-	}
-	TAILQ_FOREACH_SAFE (l, &s->listeners, link, next)
-		log_at(LOG_NOTICE, "%s: listening no more", l->name);
-	close_listeners(&s->listeners);
-	TAILQ_CONCAT(&s->listeners, &kept, link);
-	TAILQ_CONCAT(&s->listeners, &s->newcomers, link);
-}
-
 static void on_session_closed(void *ctx)
 {
 	struct server *s = ctx;
-	struct listener *l;
 
-	TAILQ_FOREACH (l, &s->listeners, link)
-		listener_resume(l);
+	doors_resume(&s->doors);
 }
 
 /* ---- stopping ---- */
@@ -171,8 +81,7 @@ static void stop(struct server *s, int exit_code)
 		s->stopping = true;
 		s->exit_code = exit_code;
 		supervise_stopping();
-		close_listeners(&s->listeners);
-		close_listeners(&s->newcomers);
+		doors_close(&s->doors);
 		control_outcome(&s->control, false, "the daemon is stopping");
 	}
 	coproc_stop(s->engine);
@@ -214,7 +123,7 @@ static void warn_of_fixed(const struct config *old, const struct config *new)
 
 static void drop_pending(struct server *s)
 {
-	close_listeners(&s->newcomers);
+	doors_drop(&s->doors);
 	config_free(s->pending);
 	s->pending = NULL;
 }
@@ -224,7 +133,7 @@ static void adopt_pending(struct server *s)
 	if (!s->pending)
 		return;
 	warn_of_fixed(s->config, s->pending);
-	switch_listeners(s, s->pending);
+	doors_switch(&s->doors, s->pending);
 	config_free(s->config);
 	s->config = s->pending;
 	s->pending = NULL;
@@ -243,7 +152,7 @@ static int reload(struct server *s, char *error, size_t size)
 		snprintf(error, size, "%.*s", (int)strcspn(result.message, "\n"), result.message);
 	free(result.message);
 	if (!rc)
-		rc = open_listeners(s, s->pending, error, size);
+		rc = doors_open(&s->doors, s->pending, error, size);
 	if (!rc)
 		rc = coproc_replace(s->engine, &s->pending->engine, error, size);
 	return rc;
@@ -280,25 +189,9 @@ static void on_reload(void *ctx)
 static void on_stats(void *ctx)
 {
 	struct server *s = ctx;
-	struct coproc_stats t;
-	int64_t now = clock_now_ms();
+	char text[1000];
 
-	coproc_get_stats(s->engine, &t);
-	log_at(
-	    LOG_NOTICE,
-	    "stats: pid %d, ready for %lld ms, clients %u, waiting %u (%zu bytes), in flight %u, "
-	    "accepted %llu, answered %llu, timeouts %llu, crashed %llu, desync %llu, refused %llu, "
-	    "cancelled %llu, other errors %llu, late %llu, starts %llu, failures %llu, "
-	    "replacements %llu, recycled %llu, bytes in %llu, out %llu",
-	    (int)t.pid, t.ready_since_ms < 0 ? -1LL : (long long)(now - t.ready_since_ms),
-	    s->hall.count, t.waiting, t.waiting_bytes, t.in_flight, (unsigned long long)t.accepted,
-	    (unsigned long long)t.answered, (unsigned long long)t.timeouts,
-	    (unsigned long long)t.crashed, (unsigned long long)t.desyncs,
-	    (unsigned long long)t.refused, (unsigned long long)t.cancelled,
-	    (unsigned long long)t.other_errors, (unsigned long long)t.late,
-	    (unsigned long long)t.starts, (unsigned long long)t.failures,
-	    (unsigned long long)t.replacements, (unsigned long long)t.recycled,
-	    (unsigned long long)s->hall.bytes_in, (unsigned long long)s->hall.bytes_out);
+	log_at(LOG_NOTICE, "stats: %s", stats_line(s->engine, &s->hall, text, sizeof(text)));
 }
 
 /* ---- upcalls of the engine ---- */
@@ -378,31 +271,9 @@ static void on_room(void *ctx)
 
 static void reply_status(struct server *s, struct control_client *client)
 {
-	struct coproc_stats t;
-	int64_t now = clock_now_ms();
 	char text[1600];
 
-	coproc_get_stats(s->engine, &t);
-	snprintf(text, sizeof(text),
-		 "state: %s\npid: %d\nready for: %lld ms\nprocesses: %u, ready: %u\nclients: %u\n"
-		 "waiting: %u requests, %zu bytes\nin flight: %u\naccepted: %llu\nanswered: %llu\n"
-		 "timeouts: %llu\ncrashed: %llu\ndesync: %llu\nrefused: %llu\ncancelled: %llu\n"
-		 "other errors: %llu\nlate replies: %llu\nstarts: %llu\nfailures: %llu\n"
-		 "replacements: %llu\nrecycled: %llu\nlast failure: %s",
-		 t.stopping ? "stopping"
-		 : t.failed ? "failed"
-		 : t.ready  ? "ready"
-			    : "starting",
-		 (int)t.pid, t.ready_since_ms < 0 ? -1LL : (long long)(now - t.ready_since_ms),
-		 t.workers, t.ready, s->hall.count, t.waiting, t.waiting_bytes, t.in_flight,
-		 (unsigned long long)t.accepted, (unsigned long long)t.answered,
-		 (unsigned long long)t.timeouts, (unsigned long long)t.crashed,
-		 (unsigned long long)t.desyncs, (unsigned long long)t.refused,
-		 (unsigned long long)t.cancelled, (unsigned long long)t.other_errors,
-		 (unsigned long long)t.late, (unsigned long long)t.starts,
-		 (unsigned long long)t.failures, (unsigned long long)t.replacements,
-		 (unsigned long long)t.recycled, *t.last_failure ? t.last_failure : "none");
-	control_reply(client, text);
+	control_reply(client, stats_table(s->engine, &s->hall, text, sizeof(text)));
 }
 
 static void command_restart(struct server *s, struct control_client *client)
@@ -463,34 +334,14 @@ static int open_control(struct server *s, char *error, size_t size)
 
 /* ---- upgrading ---- */
 
-static void save_socket(struct pack *p, const char *name, const struct unix_socket *socket)
-{
-	pack_text(p, name);
-	pack_fd(p, name ? socket->fd : -1);
-	pack_u64(p, socket->dev);
-	pack_u64(p, socket->ino);
-}
-
-static void save_listeners(const struct server *s, struct pack *p)
-{
-	const struct listener *l;
-	uint64_t count = 0;
-
-	TAILQ_FOREACH (l, &s->listeners, link)
-		count++;
-	pack_u64(p, count);
-	TAILQ_FOREACH (l, &s->listeners, link)
-		save_socket(p, l->name, &l->socket);
-	save_socket(p, s->config->control.path, &s->control.socket);
-}
-
 /* What main() reads, what set_up() reads, and what the engine and the sessions do. */
 static void save(const struct server *s, struct pack *p)
 {
 	pack_u64(p, UPGRADE_FORMAT);
 	pack_text(p, s->config->file_text);
 	pack_fd(p, s->pid_file.fd);
-	save_listeners(s, p);
+	doors_save(&s->doors, p);
+	door_save(p, s->config->control.path, &s->control.socket);
 	coproc_save(s->engine, p);
 	hall_save(&s->hall, p);
 }
@@ -547,21 +398,10 @@ static void on_upgrade(void *ctx)
 	upgrade_check(s->base, on_upgrade_checked, s);
 }
 
-/* Returns the name it was saved under, NULL for none. */
-static const char *load_socket(struct unpack *u, struct unix_socket *out)
-{
-	const char *name = unpack_text(u);
-
-	*out = (struct unix_socket){.fd = unpack_fd(u)};
-	out->dev = (dev_t)unpack_u64(u);
-	out->ino = (ino_t)unpack_u64(u);
-	return u->failed ? NULL : name;
-}
-
 static int load_control(struct server *s, struct unpack *u)
 {
 	struct unix_socket sock;
-	const char *name = load_socket(u, &sock);
+	const char *name = door_load(u, &sock);
 
 	if (!name)
 		return u->failed ? -EINVAL : 0;
@@ -569,43 +409,15 @@ static int load_control(struct server *s, struct unpack *u)
 	return control_init(&s->control, s->base, &sock, on_command, s);
 }
 
-/* Take one listening socket over, if the options still name it. */
-static int load_listener(struct server *s, struct unpack *u)
-{
-	struct unix_socket sock;
-	const char *name = load_socket(u, &sock);
-	struct listener *l;
-	int rc;
-
-	if (!name)
-		return -EINVAL;
-	for (size_t i = 0; i < s->config->listen_count; i++) {
-		const struct config_listen *rules = &s->config->listens[i];
-		char *own = listener_name(rules);
-		bool same = own && !strcmp(own, name);
-
-		free(own);
-		if (!same)
-			continue;
-		sock.path = rules->path ? strdup(rules->path) : NULL;
-		rc = listener_new(s->base, &s->hall, &sock, rules, &l);
-		if (!rc)
-			TAILQ_INSERT_TAIL(&s->listeners, l, link);
-		return rc;
-	}
-	return -EINVAL;
-}
-
 /* Everything that save() wrote behind the options. Returns 0 or -errno. */
 static int load(struct server *s, struct unpack *u)
 {
-	int rc = 0;
+	int rc;
 
 	s->pid_file.fd = unpack_fd(u);
 	if (s->config->pid_file)
 		s->pid_file.path = strdup(s->config->pid_file);
-	for (uint64_t n = unpack_u64(u); n && !rc; n--)
-		rc = load_listener(s, u);
+	rc = doors_load(&s->doors, s->config, u);
 	if (!rc)
 		rc = load_control(s, u);
 	if (!rc)
@@ -681,6 +493,7 @@ static int set_up_core(struct server *s)
 		return give_up(s, EXIT_CODE_SYSTEM, error);
 	if (coproc_new(&c->engine, s->base, &engine_ops, s, &s->engine, error, sizeof(error)))
 		return give_up(s, EXIT_CODE_CONFIG, error);
+	doors_init(&s->doors, s->base, &s->hall);
 	if (hall_init(&s->hall, s->base, s->engine, c, on_session_closed, s))
 		return give_up(s, EXIT_CODE_SYSTEM, error);
 	return 0;
@@ -699,9 +512,9 @@ static int set_up(struct server *s)
 	code = set_up_core(s);
 	if (code)
 		return code;
-	if (open_listeners(s, c, error, sizeof(error)) || open_control(s, error, sizeof(error)))
+	if (doors_open(&s->doors, c, error, sizeof(error)) || open_control(s, error, sizeof(error)))
 		return give_up(s, EXIT_CODE_SOCKET, error);
-	switch_listeners(s, c);
+	doors_switch(&s->doors, c);
 	rc = drop_privileges(c->user, c->uid, c->gid, c->engine.user);
 	if (rc) {
 		snprintf(error, sizeof(error), "cannot become user %s, group %s: %s",
@@ -737,8 +550,7 @@ static int take_up(struct server *s, struct unpack *state)
 
 static void tear_down(struct server *s)
 {
-	close_listeners(&s->listeners);
-	close_listeners(&s->newcomers);
+	doors_close(&s->doors);
 	control_finish(&s->control);
 	if (s->hall.base)
 		hall_finish(&s->hall);
@@ -761,8 +573,6 @@ int server_run(struct config *config, int argc, char *const *argv, struct unpack
 	    .config = config, .argc = argc, .argv = argv, .pid_file = {.fd = -1}, .report_fd = -1};
 	int code;
 
-	TAILQ_INIT(&s.listeners);
-	TAILQ_INIT(&s.newcomers);
 	if (!state && config->daemonize && daemonize(&s.report_fd)) {
 		fprintf(stderr, "coprocd: cannot go to the background: %s\n", strerror(errno));
 		config_free(config);
