@@ -5,15 +5,16 @@
 environment: COPROCD, FAKE_COPROC, INIT_SCRIPT (paths)
 """
 import os
+import pwd
 import signal
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Iterator
 
-from tap import DEADLINE, ask, is_alive, need, run_all, wait_until
+from tap import DEADLINE, adopt_orphans, ask, is_alive, need, run_all, wait_until
 
 COPROCD = os.environ["COPROCD"]
 FAKE = os.environ["FAKE_COPROC"]
@@ -30,6 +31,9 @@ class Machine:
         self.config.mkdir()
         self.run.mkdir()
         self.daemon = COPROCD
+        self.defaults = directory / "defaults"
+        self.daemons: set[int] = set()
+        self.ended = threading.Event()
 
     def configure(self, name: str, text: str | None = None) -> None:
         counts = self.config / f"{name}.count"
@@ -37,11 +41,36 @@ class Machine:
         (self.config / f"{name}.conf").write_text(default if text is None else text)
 
     def script(self, *words: str) -> subprocess.CompletedProcess[str]:
-        env = dict(os.environ, DAEMON=self.daemon, CONFIG_DIR=str(self.config),
-                   RUN_DIR=str(self.run))
+        with subprocess.Popen([SCRIPT, *words], env=self.environment(), text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as script:
+            # The daemons are ours once the script has left them: nobody else reaps them.
+            reaper = threading.Thread(target=self.reap_until_end)
+            reaper.start()
+            try:
+                out, err = script.communicate(timeout=2 * DEADLINE)
+            finally:
+                if script.poll() is None:
+                    script.kill()
+                self.ended.set()
+                reaper.join()
+                self.ended.clear()
+        return subprocess.CompletedProcess(words, script.returncode, out, err)
+
+    def environment(self) -> dict[str, str]:
+        env = dict(os.environ, DAEMON=self.daemon, RUN_DIR=str(self.run),
+                   DEFAULTS=str(self.defaults))
         env.pop("RUNTIME_DIRECTORY", None)
-        return subprocess.run([SCRIPT, *words], env=env, capture_output=True, text=True,
-                              timeout=2 * DEADLINE, check=False)
+        env.pop("CONFIG_DIR", None)
+        if not self.defaults.exists():
+            env["CONFIG_DIR"] = str(self.config)
+        return env
+
+    def reap_until_end(self) -> None:
+        while not self.ended.wait(0.01):
+            for path in self.run.glob("*.pid"):
+                with suppress(OSError, ValueError):
+                    self.daemons.add(int(path.read_text()))
+            self.daemons -= {pid for pid in self.daemons if pid != os.getpid() and not is_alive(pid)}
 
     def code(self, *words: str) -> int:
         return self.script(*words).returncode
@@ -186,6 +215,53 @@ def test_a_broken_instance_fails_with_the_reason_while_others_run(directory: Pat
         assert m.code("status", "bad") == 3
 
 
+def test_a_broken_file_is_6_with_the_fault_and_its_line(directory: Path) -> None:
+    with machine(directory) as m:
+        m.configure("bad", "command = x\nwindow = many\n")
+        done = m.script("start")
+        assert done.returncode == 6 and "bad.conf:2" in done.stderr, done
+        assert m.code("status", "bad") == 3
+
+
+def test_one_whose_file_has_gone_is_still_stopped(directory: Path) -> None:
+    with machine(directory, "one") as m:
+        assert m.code("start") == 0
+        pid = m.pid("one")
+        (m.config / "one.conf").unlink()
+        assert m.code("status") == 0
+        assert m.code("stop") == 0
+        assert not is_alive(pid)
+
+
+def test_the_defaults_file_names_the_configuration_directory(directory: Path) -> None:
+    with machine(directory, "one") as m:
+        m.defaults.write_text(f"CONFIG_DIR={m.config}\nDAEMON=/nowhere/coprocd\n")
+        assert m.code("start") == 0
+        assert ask(m.socket("one"), "x") == "x"
+
+
+def test_one_that_runs_as_somebody_else_reloads_and_starts_again(directory: Path) -> None:
+    if os.getuid() != 0:
+        return
+    directory.chmod(0o755)
+    with machine(directory, "one") as m:
+        m.configure("one", f"command = {FAKE}\nuser = nobody\n")
+        assert m.code("start") == 0
+        assert Path(f"/proc/{m.pid('one')}").stat().st_uid == pwd.getpwnam("nobody").pw_uid
+        assert ask(m.socket("one"), "x") == "x"
+        assert m.code("reload") == 0
+        assert ask(m.socket("one"), "x") == "x"
+        assert m.code("restart") == 0
+        assert ask(m.socket("one"), "x") == "x"
+        assert m.code("stop") == 0 and m.code("status") == 3
+
+
+def test_a_name_that_is_a_path_is_refused(directory: Path) -> None:
+    with machine(directory, "one") as m:
+        done = m.script("start", "../etc/one")
+        assert done.returncode == 2 and "../etc/one" in done.stdout + done.stderr, done
+
+
 def test_codes_for_usage_missing_program_and_missing_configuration(directory: Path) -> None:
     with machine(directory) as m:
         assert m.code("start") == 6
@@ -197,5 +273,6 @@ def test_codes_for_usage_missing_program_and_missing_configuration(directory: Pa
 
 
 if __name__ == "__main__":
+    adopt_orphans()
     sys.exit(run_all([value for name, value in list(globals().items())
                       if name.startswith("test_")]))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A little for the tests in Python: TAP output, waiting, temporary directories."""
+import ctypes
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Callable
 
 DEADLINE = 30.0
+PR_SET_CHILD_SUBREAPER = 36  # of <linux/prctl.h>
 
 
 def wait_until(what: str, condition: Callable[[], bool], seconds: float = DEADLINE) -> None:
@@ -55,7 +57,21 @@ def run_all(tests: list[Callable[[Path], None]]) -> int:
     return 1 if failed else 0
 
 
+def adopt_orphans() -> None:
+    """Become the parent of what is left behind, to know when it has ended.
+
+    Who else would reap it depends on the machine, and may do so late or never.
+    """
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
 def is_alive(pid: int) -> bool:
+    """Whether the process runs; reaps it if it was ours and has ended."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == 0
+    except ChildProcessError:
+        pass
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
