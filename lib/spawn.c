@@ -204,6 +204,36 @@ static void child_set_limits(const struct plan *p)
 		child_fail(p, "no-new-privileges", errno);
 }
 
+/*
+ * As execvpe(3), but a file that is no program is an error and not a script for
+ * /bin/sh. Returns the errno.
+ */
+static int exec_in_path(char *const *argv, char **env)
+{
+	const char *dirs = env_get(env, "PATH");
+	char path[4096];
+	int error = ENOENT;
+
+	if (strchr(argv[0], '/')) {
+		execve(argv[0], argv, env);
+		return errno;
+	}
+	dirs = dirs ? dirs : "/usr/local/bin:/usr/bin:/bin";
+	for (;; dirs++) {
+		int n = (int)strcspn(dirs, ":");
+
+		if (snprintf(path, sizeof(path), "%.*s%s%s", n, dirs, n ? "/" : "./", argv[0]) <
+		    (int)sizeof(path)) {
+			execve(path, argv, env);
+			if (errno != ENOENT && errno != ENOTDIR)
+				error = errno;
+		}
+		dirs += n;
+		if (!*dirs)
+			return error;
+	}
+}
+
 static _Noreturn void child_run(struct plan *p, pid_t parent)
 {
 	const struct coproc_options *o = p->options;
@@ -225,9 +255,7 @@ static _Noreturn void child_run(struct plan *p, pid_t parent)
 	if (getppid() != parent)
 		_exit(127);
 	child_reset_signals();
-	environ = p->env;
-	execvp(o->argv[0], o->argv);
-	child_fail(p, "exec", errno);
+	child_fail(p, "exec", exec_in_path(o->argv, p->env));
 }
 
 /* Move a descriptor above 2, should the caller run with 0 to 2 closed. Returns it or -errno. */
