@@ -40,6 +40,7 @@ class Fault:
     moments: tuple[str, ...] = MOMENTS
     hang: str = "10s"
     prefix: str = ""  # of the command
+    proof: bool = False  # the process says that it is ready, and is believed only then
 
 
 @dataclass(frozen=True)
@@ -73,15 +74,17 @@ class Cell:
         self.frozen = 0
         self.struck_at = 0
         self.struck = False
-        slow = f"--startup-ms {START_MS}" if spec.moment == STARTING else ""
-        self.daemon = Daemon(programs, directory, self.options(), slow,
+        slow = f" --startup-ms {START_MS}" if spec.moment == STARTING else ""
+        banner = " --banner ready" if self.fault.proof else ""
+        self.daemon = Daemon(programs, directory, self.options(), slow + banner,
                              self.fault.prefix.replace("DIR", str(directory)))
         self.crew = Crew(self.daemon.path, spec.seed)
         self.clients = self.crew.join(spec.window + QUEUE + CLIENTS_BEYOND)
 
     def options(self) -> dict[str, str]:
+        proof = {"banner": "until:ready", "ready": "banner"} if self.fault.proof else {}
         return {
-            "window": str(self.spec.window), "retries": str(self.spec.retries),
+            **proof, "window": str(self.spec.window), "retries": str(self.spec.retries),
             "queue": str(QUEUE if self.spec.moment == QUEUED else 1000),
             "hang-timeout": self.fault.hang, "stop-timeout": "300ms", "settle": "100ms",
             "max-clients": str(MAX_CLIENTS), "max-request": str(MAX_REQUEST),
@@ -174,7 +177,10 @@ def at_queue(cell: Cell) -> None:
 
 def at_start(cell: Cell) -> None:
     cell.clients[0].ask(cell.first_request())
-    cell.daemon.wait_stats(in_flight=1)
+    if cell.fault.proof:
+        cell.daemon.wait_stats(waiting=1)
+    else:
+        cell.daemon.wait_stats(in_flight=1)
     cell.ask_all()
     cell.daemon.wait("the process", lambda: len(cell.daemon.pids()) == 1)
     cell.strike()
@@ -334,8 +340,10 @@ FAULTS: dict[str, Fault] = {f.name: f for f in (
     Fault("SIGHUP, good", act=replace, log="has taken over"),
     Fault("SIGHUP, cannot start", act=replace_by_nothing, repair=restore,
           log="the replacement failed"),
-    Fault("SIGHUP, dies at once", ("crashed",), act=replace_by_short_life, repair=restore,
-          log="exited with status 7"),
+    Fault("SIGHUP, dies at once", act=replace_by_short_life, repair=restore,
+          log="the replacement failed", proof=True),
+    Fault("SIGHUP, dies at once, ready=start", ("crashed",), act=replace_by_short_life,
+          repair=restore, log="exited with status 7"),
     Fault(UPGRADE, act=upgrade, log="goes on with"),
     Fault("max-clients", act=storm, repair=count_clients),
     Fault("request too long", ("too-long",), act=ask_too_much),
@@ -398,7 +406,7 @@ def go(cell: Cell) -> None:
     cell.thaw()
     cell.ask_all(2)
     if fault.repair:
-        cell.crew.pump(0.2)
+        cell.crew.pump(0.2 + (START_MS / 1000 if cell.spec.moment == STARTING else 0))
         fault.repair(cell)
     cell.crew.finish(ENDINGS_S)
     if cell.spec.moment not in fault.unseen:

@@ -24,6 +24,10 @@ Surplus output is tried at window 1 alone: at a larger window without proof in t
 process that does not answer one for one misleads by design. The late surplus comes from a
 suspicious request (it holds a control byte), for which the daemon waits `settle`. A surplus
 while idle has two moments only, as any other is no idle one.
+
+A replacement that dies at once is rolled back, without one error, where the process must prove
+that it is ready (here by `ready = banner`). With `ready = start` it has taken over before it
+dies; requests then end in `crashed` or wait, until the old options are back.
 """
 
 

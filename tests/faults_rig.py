@@ -247,7 +247,7 @@ class Daemon:
                 wrapper + [programs.coprocd, "--config", str(directory / "conf")], stderr=log)
         self.log_file = open(directory / "log", "rb")
         try:
-            self.wait("the start", lambda: self.log_has("ready after"))
+            self.wait("the start", lambda: self.log_has("): started: "))
         except AssertionError:
             self.stop()
             raise
