@@ -65,12 +65,18 @@ def running(argv: list[str], env: dict[str, str], directory: Path,
             daemon.kill()
 
 
+def is_listening(path: Path) -> bool:
+    """Whether clients may come, which is a little later than the path is there."""
+    rows = (line.split() for line in Path("/proc/net/unix").read_text().splitlines())
+    return any(row[3] == "00010000" and row[-1] == str(path) for row in rows)
+
+
 def test_the_first_client_starts_the_daemon_on_the_inherited_socket(directory: Path) -> None:
     path = directory / "s"
     argv = [need("systemd-socket-activate"), f"--listen={path}", "--fdname=web", *COPROCD,
             "--listen", "fd:web", "--", FAKE]
     with running(argv, {}, directory):
-        wait_until("the socket", path.exists)
+        wait_until("the socket", lambda: is_listening(path))
         assert ask(path, "hello") == "hello"
         assert ask(path, "again") == "again"
 
@@ -80,7 +86,7 @@ def test_an_inherited_socket_is_not_removed_on_exit(directory: Path) -> None:
     argv = [need("systemd-socket-activate"), f"--listen={path}", "--fdname=web", *COPROCD,
             "--listen", "fd:web", "--", FAKE]
     with running(argv, {}, directory) as daemon:
-        wait_until("the socket", path.exists)
+        wait_until("the socket", lambda: is_listening(path))
         assert ask(path, "hello") == "hello"
         daemon.terminate()
         assert daemon.wait(DEADLINE) == 0
