@@ -180,6 +180,7 @@ def test_status_after_kill_9_is_1_and_start_works_again(directory: Path) -> None
     with machine(directory, "one") as m:
         assert m.code("start") == 0
         pid = m.pid("one")
+        wait_until("the process's own word", lambda: bool(m.starts("one")))
         child = int(m.starts("one")[-1].split()[0])
         os.kill(pid, signal.SIGKILL)
         wait_until("the daemon's death", lambda: not is_alive(pid))
