@@ -370,10 +370,10 @@ static int set_coprocess_user(struct config *c, const struct option_row *row, co
 
 static int parse_mode(const char *text, mode_t *out)
 {
-	char *end;
-	unsigned long n = strtoul(text, &end, 8);
+	size_t digits = strspn(text, "01234567");
+	unsigned long n = strtoul(text, NULL, 8);
 
-	if (!*text || *end || n > 0777)
+	if (!digits || text[digits] || n > 0777)
 		return -EINVAL;
 	*out = (mode_t)n;
 	return 0;
@@ -439,10 +439,9 @@ static const char *listen_detail(struct config_listen *l, const char *key, const
 static const char *listen_details(struct config_listen *l, char *text)
 {
 	const char *fault = NULL;
-	char *save = NULL;
+	char *word;
 
-	for (char *word = strtok_r(text, ",", &save); word && !fault;
-	     word = strtok_r(NULL, ",", &save)) {
+	while (!fault && (word = strsep(&text, ","))) {
 		char *equals = strchr(word, '=');
 
 		if (!equals)
@@ -468,6 +467,8 @@ static const char *listen_fault(const struct config *c, const struct config_list
 		if (taken && !strcmp(taken, name))
 			return "is given twice";
 	}
+	if (l->path && c->control.path && !strcmp(c->control.path, l->path))
+		return "is the control socket";
 	return NULL;
 }
 

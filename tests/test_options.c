@@ -243,6 +243,55 @@ static void test_only_repeatable_keys_may_stand_twice_in_a_file(void **state)
 	}
 }
 
+static void refuse(struct rig *r, const char *name, const char *value, const char *why)
+{
+	assert_int_equal(value_set(r->config, option_find(name), value, r->why, sizeof(r->why)),
+			 -EINVAL);
+	if (!strstr(r->why, why) || !strstr(r->why, option_find(name)->doc.range))
+		fail_msg("expected \"%s\" in: %s", why, r->why);
+}
+
+static void test_the_mode_of_a_socket_is_octal_digits_alone(void **state)
+{
+	static const char *const bad[] = {"",     "888",  "1000", "0x1",
+					  "+600", "-600", "-1",   "-18446744073709551200"};
+	struct rig *r = *state;
+
+	assert_int_equal(set_fresh(r, option_find("listen"), "/a,mode=0777"), 0);
+	assert_int_equal(r->config->listens[0].mode, 0777);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		char text[60];
+
+		snprintf(text, sizeof(text), "/%zu,mode=%s", i, bad[i]);
+		refuse(r, "listen", text, "mode is not octal");
+	}
+}
+
+static void test_a_socket_has_no_empty_details(void **state)
+{
+	struct rig *r = *state;
+
+	set_fresh(r, option_find("listen"), "/a");
+	refuse(r, "listen", "/b,", "a detail without \"=\"");
+	refuse(r, "listen", "/c,,mode=0600", "a detail without \"=\"");
+	refuse(r, "listen", "/d,mode=0600,", "a detail without \"=\"");
+	refuse(r, "listen", ",mode=0600", "is empty");
+	refuse(r, "listen", "", "is empty");
+}
+
+static void test_the_control_socket_is_none_for_requests(void **state)
+{
+	struct rig *r = *state;
+
+	set_fresh(r, option_find("listen"), "/a");
+	refuse(r, "control", "/a", "is given twice");
+	refuse(r, "control", "fd:x", "more than a path");
+	refuse(r, "control", "/c,replies=status", "more than a path");
+	set_fresh(r, option_find("control"), "/a,mode=0640");
+	assert_int_equal(r->config->control.mode, 0640);
+	refuse(r, "listen", "/a", "is the control socket");
+}
+
 /* Texts that a fresh config leaves NULL stand for their default. */
 static void test_documented_defaults_of_texts_are_those_in_force(void **state)
 {
@@ -275,6 +324,9 @@ int main(void)
 	    TEST(test_a_bad_value_in_a_file_names_line_key_value_and_range),
 	    TEST(test_a_bad_value_on_the_command_line_names_option_value_and_range),
 	    TEST(test_only_repeatable_keys_may_stand_twice_in_a_file),
+	    TEST(test_the_mode_of_a_socket_is_octal_digits_alone),
+	    TEST(test_a_socket_has_no_empty_details),
+	    TEST(test_the_control_socket_is_none_for_requests),
 	    TEST(test_documented_defaults_of_texts_are_those_in_force),
 	};
 
