@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The path of a request: on_io() reads, take_lines() cuts, ask() makes a slot
- * and submits it. The way back: on_done() writes the ending into `out` if the
+ * and submits it. The way back: slot_on_done() writes the ending into `out` if the
  * slot is the oldest, or keeps it in the slot until it is; flush_cb(), once at
  * the end of each turn of the loop, writes.
  *
  * A client that we do not read from is watched for closing, edge-triggered, as
  * a level-triggered EV_CLOSED spins (libevent 2.1.12).
  */
-#include "session.h"
+#include "session_parts.h"
 
 #include "clock.h"
 #include "coproc.h"
 #include "fd.h"
-#include "handover.h"
 #include "log.h"
 
 #include <errno.h>
@@ -35,19 +34,7 @@
 /* What an idle session's buffers may keep. */
 #define KEEP_BYTES 0
 
-/* One unfinished request. */
-struct slot {
-	struct coproc_request request;
-	STAILQ_ENTRY(slot) link; /* session.slots */
-	struct session *session; /* borrowed */
-	bool pending;            /* with the engine */
-	char *ending;            /* owned; kept until the older slots have ended */
-	size_t ending_len;
-	size_t len;
-	char bytes[]; /* the request */
-};
-
-static void mark_dirty(struct session *s)
+void session_mark_dirty(struct session *s)
 {
 	struct hall *h = s->hall;
 
@@ -69,7 +56,7 @@ static void break_off(struct session *s, const char *why)
 	log_at(LOG_WARNING, "session %llu (uid %d, pid %d): %s, closing", (unsigned long long)s->id,
 	       (int)s->uid, (int)s->pid, why);
 	s->broken = true;
-	mark_dirty(s);
+	session_mark_dirty(s);
 }
 
 /* ---- the way back ---- */
@@ -100,7 +87,7 @@ static void emit(struct session *s, const char *bytes, size_t len)
 		break_off(s, "leaves more unread than client-buffer and max-reply allow");
 	else if (buf_add(&s->out, bytes, len))
 		break_off(s, "no memory for its reply");
-	mark_dirty(s);
+	session_mark_dirty(s);
 }
 
 static size_t count_lines(const char *bytes, size_t len)
@@ -214,17 +201,17 @@ static void end_slot(struct slot *slot, enum coproc_code code, const char *bytes
 			emit(s, slot->ending, slot->ending_len);
 		remove_first(s);
 	}
-	mark_dirty(s); /* it may read on */
+	session_mark_dirty(s); /* it may read on */
 }
 
-static void on_done(void *ctx, const struct coproc_reply *reply)
+void slot_on_done(void *ctx, const struct coproc_reply *reply)
 {
 	end_slot(ctx, reply->code, reply->bytes, reply->len);
 }
 
 /* ---- the way in ---- */
 
-static struct slot *slot_new(struct session *s, const char *bytes, size_t len)
+struct slot *slot_new(struct session *s, const char *bytes, size_t len)
 {
 	struct slot *slot = malloc(sizeof(*slot) + len);
 
@@ -275,7 +262,7 @@ static void ask(struct session *s, const char *bytes, size_t len)
 		break_off(s, "no memory for its request");
 		return;
 	}
-	code = coproc_submit(h->engine, &slot->request, slot->bytes, len, on_done, slot);
+	code = coproc_submit(h->engine, &slot->request, slot->bytes, len, slot_on_done, slot);
 	if (code != COPROC_OK) {
 		snprintf(text, sizeof(text), "%s", coproc_refusal(h->engine, code));
 		end_slot(slot, code, text, strlen(text));
@@ -398,7 +385,7 @@ static void take_last(struct session *s)
 	if (!s->eof || s->skipping || !s->in.len || !may_ask(s, s->in.len))
 		return;
 	if (has_line(s)) { /* it became possible to ask only now: the lines come first */
-		mark_dirty(s);
+		session_mark_dirty(s);
 		return;
 	}
 	ask(s, buf_bytes(&s->in), s->in.len);
@@ -542,7 +529,7 @@ static void read_or_throttle(struct session *s)
 	}
 	s->broken = fd_is_hung_up(s->fd);
 	s->throttled = !may_ask(s, 0);
-	mark_dirty(s);
+	session_mark_dirty(s);
 }
 
 static void io_cb(evutil_socket_t fd, short what, void *arg)
@@ -557,7 +544,7 @@ static void io_cb(evutil_socket_t fd, short what, void *arg)
 		write_out(s);
 	/* Usually nothing but a wait for more follows, which needs no look at the end of turn. */
 	if (s->broken || s->eof || s->in.len || s->out.len)
-		mark_dirty(s);
+		session_mark_dirty(s);
 }
 
 static void flush_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
@@ -606,7 +593,7 @@ void hall_finish(struct hall *h)
 	h->area = NULL;
 }
 
-static void enter_hall(struct hall *h, struct session *s)
+void session_enter(struct hall *h, struct session *s)
 {
 	s->hall = h;
 	s->fd = -1;
@@ -626,7 +613,7 @@ int hall_admit(struct hall *h, int fd, enum config_replies replies)
 		fd_close(&fd);
 		return -ENOMEM;
 	}
-	enter_hall(h, s);
+	session_enter(h, s);
 	s->fd = fd;
 	s->id = ++h->last_id;
 	s->status_replies = replies == REPLIES_STATUS;
@@ -645,14 +632,14 @@ void hall_resume(struct hall *h)
 
 	while (coproc_has_spare(h->engine) && (s = TAILQ_FIRST(&h->crowded))) {
 		uncrowd(s);
-		mark_dirty(s);
+		session_mark_dirty(s);
 	}
 	while ((s = TAILQ_FIRST(&h->waiting))) {
 		if (!coproc_has_room(h->engine, h->config->engine.max_request))
 			return;
 		TAILQ_REMOVE(&h->waiting, s, waiting_link);
 		s->is_waiting = false;
-		mark_dirty(s);
+		session_mark_dirty(s);
 	}
 }
 
@@ -664,155 +651,4 @@ bool hall_has_unwritten(const struct hall *h)
 		if (s->out.len)
 			return true;
 	return false;
-}
-
-/* ---- from one program image to the next ---- */
-
-static void slot_save(const struct slot *slot, struct pack *p)
-{
-	pack_bytes(p, slot->bytes, slot->len);
-	pack_u64(p, slot->pending);
-	if (slot->pending)
-		coproc_request_save(&slot->request, p);
-	else
-		pack_bytes(p, slot->ending, slot->ending_len);
-}
-
-static void session_save(const struct session *s, struct pack *p)
-{
-	const struct slot *slot;
-
-	pack_fd(p, s->fd);
-	pack_u64(p, s->id);
-	pack_u64(p, s->uid);
-	pack_u64(p, (uint64_t)s->pid);
-	pack_u64(p, s->scanned);
-	pack_u64(p, s->status_replies);
-	pack_u64(p, s->skipping);
-	pack_u64(p, s->eof);
-	pack_bytes(p, s->in.len ? buf_bytes(&s->in) : NULL, s->in.len);
-	pack_bytes(p, s->out.len ? buf_bytes(&s->out) : NULL, s->out.len);
-	pack_u64(p, s->unfinished);
-	STAILQ_FOREACH (slot, &s->slots, link)
-		slot_save(slot, p);
-}
-
-void hall_save(const struct hall *h, struct pack *p)
-{
-	const struct session *s;
-	uint64_t count = 0;
-
-	pack_u64(p, h->last_id);
-	pack_u64(p, h->bytes_in);
-	pack_u64(p, h->bytes_out);
-	TAILQ_FOREACH (s, &h->all, link)
-		count += !s->broken;
-	pack_u64(p, count);
-	TAILQ_FOREACH (s, &h->all, link)
-		if (!s->broken)
-			session_save(s, p);
-}
-
-static int slot_load(struct session *s, struct unpack *u)
-{
-	size_t len;
-	const char *bytes = unpack_bytes(u, &len);
-	struct slot *slot = slot_new(s, bytes, len);
-
-	if (!slot)
-		return -ENOMEM;
-	slot->pending = unpack_u64(u) != 0;
-	if (slot->pending) {
-		coproc_request_load(&slot->request, u);
-		return 0;
-	}
-	bytes = unpack_bytes(u, &len);
-	slot->ending = malloc(len + 1);
-	if (!slot->ending)
-		return -ENOMEM;
-	memcpy(slot->ending, bytes, len);
-	slot->ending_len = len;
-	return 0;
-}
-
-static int load_buf(struct buf *b, struct unpack *u)
-{
-	size_t len;
-	const char *bytes = unpack_bytes(u, &len);
-
-	return buf_add(b, bytes, len);
-}
-
-static int session_load(struct hall *h, struct unpack *u)
-{
-	struct session *s = calloc(1, sizeof(*s));
-	int rc;
-
-	if (!s)
-		return -ENOMEM;
-	enter_hall(h, s);
-	s->fd = unpack_fd(u);
-	s->id = unpack_u64(u);
-	s->uid = (uid_t)unpack_u64(u);
-	s->pid = (pid_t)unpack_u64(u);
-	s->scanned = unpack_u64(u);
-	s->status_replies = unpack_u64(u) != 0;
-	s->skipping = unpack_u64(u) != 0;
-	s->eof = unpack_u64(u) != 0;
-	rc = load_buf(&s->in, u);
-	if (!rc)
-		rc = load_buf(&s->out, u);
-	for (uint64_t n = unpack_u64(u); n && !rc && !u->failed; n--)
-		rc = slot_load(s, u);
-	if (!rc && (u->failed || s->fd < 0 || s->scanned > s->in.len))
-		rc = -EINVAL;
-	if (!rc)
-		mark_dirty(s);
-	return rc;
-}
-
-static int by_seq(const void *a, const void *b)
-{
-	const struct slot *const *x = a, *const *y = b;
-
-	return ((*x)->request.seq > (*y)->request.seq) - ((*x)->request.seq < (*y)->request.seq);
-}
-
-/* Hand all pending requests in again, in the order in which they came. */
-static int adopt_all(struct hall *h)
-{
-	struct slot **list, *slot;
-	struct session *s;
-	size_t n = 0;
-
-	TAILQ_FOREACH (s, &h->all, link)
-		n += s->unfinished;
-	list = calloc(n + 1, sizeof(*list));
-	if (!list)
-		return -ENOMEM;
-	n = 0;
-	TAILQ_FOREACH (s, &h->all, link)
-		STAILQ_FOREACH (slot, &s->slots, link)
-			if (slot->pending)
-				list[n++] = slot;
-	qsort(list, n, sizeof(*list), by_seq);
-	for (size_t i = 0; i < n; i++)
-		coproc_adopt(h->engine, &list[i]->request, list[i]->bytes, list[i]->len, on_done,
-			     list[i]);
-	free(list);
-	return 0;
-}
-
-int hall_load(struct hall *h, struct unpack *u)
-{
-	int rc = 0;
-
-	h->last_id = unpack_u64(u);
-	h->bytes_in = unpack_u64(u);
-	h->bytes_out = unpack_u64(u);
-	for (uint64_t n = unpack_u64(u); n && !rc && !u->failed; n--)
-		rc = session_load(h, u);
-	if (!rc && u->failed)
-		rc = -EINVAL;
-	return rc ? rc : adopt_all(h);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "worker.h"
+#include "worker_parts.h"
 
 #include "clock.h"
 #include "fd.h"
@@ -48,7 +48,7 @@ const char *worker_state_name(enum worker_state state)
 }
 
 /* The one place where the state changes. It only moves forward. */
-static void set_state(struct worker *w, enum worker_state state)
+void worker_set_state(struct worker *w, enum worker_state state)
 {
 	assert(state > w->state);
 	log_at(LOG_DEBUG, "worker %u (pid %d): %s -> %s", w->id, (int)w->child.pid,
@@ -247,7 +247,7 @@ static void begin_stop(struct worker *w, enum stop_step step)
 	if (w->state >= WORKER_STOPPING && w->stop_step >= step)
 		return;
 	if (w->state < WORKER_STOPPING)
-		set_state(w, WORKER_STOPPING);
+		worker_set_state(w, WORKER_STOPPING);
 	stream_out_close(&w->in);
 	w->settle_until_ms = CLOCK_NEVER; /* left over where the request was cancelled */
 	w->stop_step = step;
@@ -275,7 +275,7 @@ void worker_drain(struct worker *w)
 {
 	if (w->state >= WORKER_DRAINING)
 		return;
-	set_state(w, WORKER_DRAINING);
+	worker_set_state(w, WORKER_DRAINING);
 	w->drain_by_ms = clock_deadline_ms(now_ms(w), w->settings->o.drain_timeout_ms);
 	if (!worker_in_flight(w))
 		worker_stop(w);
@@ -327,7 +327,7 @@ static void become_ready(struct worker *w)
 	/* The owner may have had it replaced from within the report of its start. */
 	if (w->state != WORKER_STARTING)
 		return;
-	set_state(w, WORKER_READY);
+	worker_set_state(w, WORKER_READY);
 	w->ready_ms = now_ms(w);
 	report(w, COPROC_EV_READY, LOG_INFO, "ready after %lld ms",
 	       (long long)(w->ready_ms - w->started_ms));
@@ -465,13 +465,13 @@ static void exited_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 		die(w, how);
 	else if (asked)
 		report(w, COPROC_EV_STOPPED, LOG_INFO, "%s as asked", how);
-	set_state(w, WORKER_GONE);
+	worker_set_state(w, WORKER_GONE);
 	w->env->ops->on_gone(w->env->ops->ctx, w);
 }
 
 /* ---- the beginning ---- */
 
-static int open_streams(struct worker *w)
+int worker_open_streams(struct worker *w)
 {
 	struct event_base *base = w->env->base;
 	struct coproc_child c = w->child;
@@ -548,7 +548,7 @@ int worker_start(struct worker *w, const char **step)
 		return rc;
 	w->reaped = false;
 	*step = "memory";
-	rc = open_streams(w);
+	rc = worker_open_streams(w);
 	if (rc)
 		return rc;
 	report(w, COPROC_EV_STARTED, LOG_INFO, "started: %s", o->argv[0]);
@@ -661,81 +661,4 @@ void worker_tick(struct worker *w, int64_t now)
 	}
 	if (w->state == WORKER_STOPPING && w->stop_step_ms <= now)
 		begin_stop(w, w->stop_step == STOP_EOF ? STOP_TERM : STOP_KILL);
-}
-
-/* ---- from one program image to the next ---- */
-
-bool worker_is_calm(const struct worker *w)
-{
-	return w->role == WORKER_SERVING && w->state == WORKER_READY &&
-	       greeting_is_over(&w->greeting) && w->closed_by_ms == CLOCK_NEVER &&
-	       stream_in_is_open(&w->out) && stream_out_is_open(&w->in);
-}
-
-void worker_save(const struct worker *w, struct pack *p, uint64_t (*name)(const void *tag))
-{
-	pack_u64(p, (uint64_t)w->child.pid);
-	pack_fd(p, w->child.exited);
-	pack_fd(p, stream_out_fd(&w->in));
-	pack_fd(p, stream_in_is_open(&w->out) ? w->out.fd : -1);
-	pack_fd(p, stream_in_is_open(&w->err) ? w->err.fd : -1);
-	pack_u64(p, w->id);
-	pack_u64(p, (uint64_t)w->started_ms);
-	pack_u64(p, (uint64_t)w->ready_ms);
-	pack_u64(p, (uint64_t)w->head_since_ms);
-	pack_u64(p, (uint64_t)w->settle_until_ms);
-	pack_u64(p, (uint64_t)w->recycle_after_ms);
-	pack_u64(p, w->sent);
-	pack_u64(p, w->exclusive);
-	pack_u64(p, w->has_output);
-	pack_bytes(p, w->errlines.line, w->errlines.len);
-	pack_text(p, w->errlines.last);
-	flights_save(&w->flights, p, name);
-	stream_out_save(&w->in, p);
-}
-
-static void load_errlines(struct worker *w, struct unpack *u)
-{
-	size_t len;
-	const char *line = unpack_bytes(u, &len), *last = unpack_text(u);
-
-	w->errlines.len = MIN(len, sizeof(w->errlines.line));
-	memcpy(w->errlines.line, line, w->errlines.len);
-	snprintf(w->errlines.last, sizeof(w->errlines.last), "%s", last ? last : "");
-}
-
-int worker_load(struct worker *w, struct unpack *u)
-{
-	const struct coproc_options *o = &w->settings->o;
-	int rc = flights_init(&w->flights, o->window, &w->settings->framing, o->max_reply);
-
-	if (rc)
-		return rc;
-	w->child.pid = (pid_t)unpack_u64(u);
-	w->child.exited = unpack_fd(u);
-	w->child.in = unpack_fd(u);
-	w->child.out = unpack_fd(u);
-	w->child.err = unpack_fd(u);
-	w->id = (unsigned)unpack_u64(u);
-	w->started_ms = (int64_t)unpack_u64(u);
-	w->ready_ms = (int64_t)unpack_u64(u);
-	w->head_since_ms = (int64_t)unpack_u64(u);
-	w->settle_until_ms = (int64_t)unpack_u64(u);
-	w->recycle_after_ms = (int64_t)unpack_u64(u);
-	w->sent = unpack_u64(u);
-	w->exclusive = unpack_u64(u) != 0;
-	w->has_output = unpack_u64(u) != 0;
-	load_errlines(w, u);
-	rc = flights_load(&w->flights, u);
-	w->reaped = false;
-	if (!rc)
-		rc = open_streams(w);
-	if (!rc)
-		rc = stream_out_load(&w->in, u);
-	if (rc || u->failed)
-		return rc ? rc : -EINVAL;
-	w->greeting.banner_seen = w->greeting.probe_seen = true; /* calm, so it was over */
-	set_state(w, WORKER_READY);
-	/* A reply that settles is whole; no other can be, as those were released. */
-	return flights_parse(&w->flights) <= FLIGHTS_READY ? 0 : -EINVAL;
 }

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* The sessions' state on its way from one program image to the next. */
+#include "session_parts.h"
+
+#include "handover.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void slot_save(const struct slot *slot, struct pack *p)
+{
+	pack_bytes(p, slot->bytes, slot->len);
+	pack_u64(p, slot->pending);
+	if (slot->pending)
+		coproc_request_save(&slot->request, p);
+	else
+		pack_bytes(p, slot->ending, slot->ending_len);
+}
+
+static void session_save(const struct session *s, struct pack *p)
+{
+	const struct slot *slot;
+
+	pack_fd(p, s->fd);
+	pack_u64(p, s->id);
+	pack_u64(p, s->uid);
+	pack_u64(p, (uint64_t)s->pid);
+	pack_u64(p, s->scanned);
+	pack_u64(p, s->status_replies);
+	pack_u64(p, s->skipping);
+	pack_u64(p, s->eof);
+	pack_bytes(p, s->in.len ? buf_bytes(&s->in) : NULL, s->in.len);
+	pack_bytes(p, s->out.len ? buf_bytes(&s->out) : NULL, s->out.len);
+	pack_u64(p, s->unfinished);
+	STAILQ_FOREACH (slot, &s->slots, link)
+		slot_save(slot, p);
+}
+
+void hall_save(const struct hall *h, struct pack *p)
+{
+	const struct session *s;
+	uint64_t count = 0;
+
+	pack_u64(p, h->last_id);
+	pack_u64(p, h->bytes_in);
+	pack_u64(p, h->bytes_out);
+	TAILQ_FOREACH (s, &h->all, link)
+		count += !s->broken;
+	pack_u64(p, count);
+	TAILQ_FOREACH (s, &h->all, link)
+		if (!s->broken)
+			session_save(s, p);
+}
+
+static int slot_load(struct session *s, struct unpack *u)
+{
+	size_t len;
+	const char *bytes = unpack_bytes(u, &len);
+	struct slot *slot = slot_new(s, bytes, len);
+
+	if (!slot)
+		return -ENOMEM;
+	slot->pending = unpack_u64(u) != 0;
+	if (slot->pending) {
+		coproc_request_load(&slot->request, u);
+		return 0;
+	}
+	bytes = unpack_bytes(u, &len);
+	slot->ending = malloc(len + 1);
+	if (!slot->ending)
+		return -ENOMEM;
+	memcpy(slot->ending, bytes, len);
+	slot->ending_len = len;
+	return 0;
+}
+
+static int load_buf(struct buf *b, struct unpack *u)
+{
+	size_t len;
+	const char *bytes = unpack_bytes(u, &len);
+
+	return buf_add(b, bytes, len);
+}
+
+static int session_load(struct hall *h, struct unpack *u)
+{
+	struct session *s = calloc(1, sizeof(*s));
+	int rc;
+
+	if (!s)
+		return -ENOMEM;
+	session_enter(h, s);
+	s->fd = unpack_fd(u);
+	s->id = unpack_u64(u);
+	s->uid = (uid_t)unpack_u64(u);
+	s->pid = (pid_t)unpack_u64(u);
+	s->scanned = unpack_u64(u);
+	s->status_replies = unpack_u64(u) != 0;
+	s->skipping = unpack_u64(u) != 0;
+	s->eof = unpack_u64(u) != 0;
+	rc = load_buf(&s->in, u);
+	if (!rc)
+		rc = load_buf(&s->out, u);
+	for (uint64_t n = unpack_u64(u); n && !rc && !u->failed; n--)
+		rc = slot_load(s, u);
+	if (!rc && (u->failed || s->fd < 0 || s->scanned > s->in.len))
+		rc = -EINVAL;
+	if (!rc)
+		session_mark_dirty(s);
+	return rc;
+}
+
+static int by_seq(const void *a, const void *b)
+{
+	const struct slot *const *x = a, *const *y = b;
+
+	return ((*x)->request.seq > (*y)->request.seq) - ((*x)->request.seq < (*y)->request.seq);
+}
+
+/* Hand all pending requests in again, in the order in which they came. */
+static int adopt_all(struct hall *h)
+{
+	struct slot **list, *slot;
+	struct session *s;
+	size_t n = 0;
+
+	TAILQ_FOREACH (s, &h->all, link)
+		n += s->unfinished;
+	list = calloc(n + 1, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	n = 0;
+	TAILQ_FOREACH (s, &h->all, link)
+		STAILQ_FOREACH (slot, &s->slots, link)
+			if (slot->pending)
+				list[n++] = slot;
+	qsort(list, n, sizeof(*list), by_seq);
+	for (size_t i = 0; i < n; i++)
+		coproc_adopt(h->engine, &list[i]->request, list[i]->bytes, list[i]->len,
+			     slot_on_done, list[i]);
+	free(list);
+	return 0;
+}
+
+int hall_load(struct hall *h, struct unpack *u)
+{
+	int rc = 0;
+
+	h->last_id = unpack_u64(u);
+	h->bytes_in = unpack_u64(u);
+	h->bytes_out = unpack_u64(u);
+	for (uint64_t n = unpack_u64(u); n && !rc && !u->failed; n--)
+		rc = session_load(h, u);
+	if (!rc && u->failed)
+		rc = -EINVAL;
+	return rc ? rc : adopt_all(h);
+}
