@@ -115,6 +115,7 @@ def test_start_twice_leaves_one_daemon(directory: Path) -> None:
         assert m.code("start") == 0
         pid = m.pid("one")
         assert m.code("start") == 0
+        assert ask(m.socket("one"), "x") == "x"  # by now it has counted its start
         assert m.pid("one") == pid and len(m.starts("one")) == 1
 
 
@@ -181,6 +182,7 @@ def test_status_after_kill_9_is_1_and_start_works_again(directory: Path) -> None
         assert m.code("start") == 0
         pid = m.pid("one")
         wait_until("the process's own word", lambda: bool(m.starts("one")))
+        assert ask(m.socket("one"), "x") == "x"  # by now it has counted its start
         child = int(m.starts("one")[-1].split()[0])
         os.kill(pid, signal.SIGKILL)
         wait_until("the daemon's death", lambda: not is_alive(pid))
