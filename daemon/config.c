@@ -213,7 +213,7 @@ struct config_result config_from_args_and_text(int argc, char *const *argv, cons
 		return printed(text_to_print(print));
 	if (reader_take_file(&r, file_text) || build(&r, &c))
 		return failed(&r);
-	if (r.text && !(c->file_text = value_keep(c, TAKE(r.text)))) {
+	if (r.text && !(c->file_text = config_keep(c, TAKE(r.text)))) {
 		config_free(c);
 		reader_fail_memory(&r);
 		return failed(&r);

@@ -5,74 +5,14 @@
 #include "framing.h"
 #include "greeting.h"
 #include "parse.h"
+#include "parse_listen.h"
+#include "users.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
-#include <syslog.h>
-
-/* ---- memory ---- */
-
-void *value_keep(struct config *c, void *p)
-{
-	struct config_store *s = c->store;
-	void **kept;
-
-	if (!p)
-		return NULL;
-	kept = realloc(s->kept, (s->count + 1) * sizeof(*kept));
-	if (!kept) {
-		free(p);
-		return NULL;
-	}
-	s->kept = kept;
-	kept[s->count++] = p;
-	return p;
-}
-
-struct config *config_new(void)
-{
-	struct config *c = calloc(1, sizeof(*c));
-
-	if (!c)
-		return NULL;
-	c->store = calloc(1, sizeof(*c->store));
-	if (!c->store) {
-		free(c);
-		return NULL;
-	}
-	coproc_options_init(&c->engine);
-	c->max_clients = 10000;
-	c->client_requests = 64;
-	c->client_buffer = 1 << 20;
-	c->log_level = LOG_INFO;
-	c->uid = (uid_t)-1;
-	c->gid = (gid_t)-1;
-	return c;
-}
-
-void config_free(struct config *c)
-{
-	if (!c)
-		return;
-	for (size_t i = 0; i < c->store->count; i++)
-		free(c->store->kept[i]);
-	forbid_free(c->forbid);
-	parse_words_free(c->store->words);
-	free(c->store->env);
-	free(c->store->kept);
-	free(c->store);
-	for (size_t i = 0; i < c->listen_count; i++) {
-		free(c->listens[i].allow_users);
-		free(c->listens[i].allow_groups);
-	}
-	free(c->listens);
-	free(c);
-}
 
 /* ---- scalar values ---- */
 
@@ -157,7 +97,7 @@ static int set_text(struct config *c, const struct option_row *row, const char *
 {
 	if (!*value)
 		return refuse(row, why, size, "is empty");
-	*(char **)member(c, row) = value_keep(c, strdup(value));
+	*(char **)member(c, row) = config_keep(c, strdup(value));
 	return *(char **)member(c, row) ? 0 : -ENOMEM;
 }
 
@@ -200,7 +140,7 @@ static int set_ready(struct config *c, const struct option_row *row, const char 
 static int set_bytes(struct config *c, const struct option_row *row, const char *value, char *why,
 		     size_t size)
 {
-	char *bytes = value_keep(c, malloc(strlen(value) + 1));
+	char *bytes = config_keep(c, malloc(strlen(value) + 1));
 	struct {
 		const char *bytes;
 		size_t len;
@@ -232,7 +172,7 @@ static int add_env(struct config *c, const struct option_row *row, const char *v
 		return -ENOMEM;
 	s->env = env;
 	c->engine.env = env;
-	env[s->env_count] = value_keep(c, strdup(value));
+	env[s->env_count] = config_keep(c, strdup(value));
 	if (!env[s->env_count])
 		return -ENOMEM;
 	env[++s->env_count] = NULL;
@@ -291,7 +231,7 @@ static int add_pattern(struct config *c, const struct option_row *row, const cha
 
 	if (!*value)
 		return refuse(row, why, size, "is empty and would match everything");
-	text = value_keep(c, strdup(value));
+	text = config_keep(c, strdup(value));
 	return text ? forbid_add(&c->forbid, text, why, size) : -ENOMEM;
 }
 
@@ -302,59 +242,25 @@ const char *config_forbidden(const struct config *c, const char *bytes, size_t l
 
 /* ---- users ---- */
 
-/* *@gid is the group of a user that the machine knows, else untouched. */
-static int find_user(const char *value, uid_t *uid, gid_t *gid)
-{
-	const struct passwd *pw = getpwnam(value);
-	uint64_t n;
-
-	if (!pw) {
-		if (parse_count(value, &n) || n >= UINT32_MAX)
-			return -ENOENT;
-		*uid = (uid_t)n;
-		pw = getpwuid(*uid);
-	}
-	if (pw) {
-		*uid = pw->pw_uid;
-		*gid = pw->pw_gid;
-	}
-	return 0;
-}
-
-static int find_group(const char *value, gid_t *gid)
-{
-	const struct group *gr = getgrnam(value);
-	uint64_t n;
-
-	if (gr) {
-		*gid = gr->gr_gid;
-		return 0;
-	}
-	if (parse_count(value, &n) || n >= UINT32_MAX)
-		return -ENOENT;
-	*gid = (gid_t)n;
-	return 0;
-}
-
 static int set_user(struct config *c, const struct option_row *row, const char *value, char *why,
 		    size_t size)
 {
 	gid_t gid = (gid_t)-1;
 
-	if (find_user(value, &c->uid, &gid))
+	if (users_find(value, &c->uid, &gid))
 		return refuse(row, why, size, "is no user of this machine");
 	if (!c->group)
 		c->gid = gid;
-	c->user = value_keep(c, strdup(value));
+	c->user = config_keep(c, strdup(value));
 	return c->user ? 0 : -ENOMEM;
 }
 
 static int set_group(struct config *c, const struct option_row *row, const char *value, char *why,
 		     size_t size)
 {
-	if (find_group(value, &c->gid))
+	if (users_find_group(value, &c->gid))
 		return refuse(row, why, size, "is no group of this machine");
-	c->group = value_keep(c, strdup(value));
+	c->group = config_keep(c, strdup(value));
 	return c->group ? 0 : -ENOMEM;
 }
 
@@ -368,103 +274,15 @@ static int set_coprocess_user(struct config *c, const struct option_row *row, co
 
 /* ---- listen ---- */
 
-static int parse_mode(const char *text, mode_t *out)
+/* Returns what is wrong, NULL if the socket is not named yet. */
+static const char *find_twin(const struct config *c, const struct config_listen *l)
 {
-	size_t digits = strspn(text, "01234567");
-	unsigned long n = strtoul(text, NULL, 8);
-
-	if (!digits || text[digits] || n > 0777)
-		return -EINVAL;
-	*out = (mode_t)n;
-	return 0;
-}
-
-static const char *allow_user(struct config_listen *l, const char *value)
-{
-	uid_t *users = realloc(l->allow_users, (l->allow_user_count + 1) * sizeof(*users));
-	gid_t ignored;
-
-	if (!users)
-		return "is too much for the memory";
-	l->allow_users = users;
-	if (find_user(value, &users[l->allow_user_count], &ignored))
-		return "allow-user is no user here";
-	l->allow_user_count++;
-	return NULL;
-}
-
-static const char *allow_group(struct config_listen *l, const char *value)
-{
-	gid_t *groups = realloc(l->allow_groups, (l->allow_group_count + 1) * sizeof(*groups));
-
-	if (!groups)
-		return "is too much for the memory";
-	l->allow_groups = groups;
-	if (find_group(value, &groups[l->allow_group_count]))
-		return "allow-group is no group here";
-	l->allow_group_count++;
-	return NULL;
-}
-
-/* One ",key=value" of a listen line; NULL if good, else what is wrong. */
-static const char *listen_detail(struct config_listen *l, const char *key, const char *value)
-{
-	gid_t ignored;
-
-	if (!strcmp(key, "replies") && !strcmp(value, "plain"))
-		l->replies = REPLIES_PLAIN;
-	else if (!strcmp(key, "replies") && !strcmp(value, "status"))
-		l->replies = REPLIES_STATUS;
-	else if (!strcmp(key, "replies"))
-		return "replies is neither plain nor status";
-	else if (!strcmp(key, "allow-user"))
-		return allow_user(l, value);
-	else if (!strcmp(key, "allow-group"))
-		return allow_group(l, value);
-	else if (!l->path)
-		return "fd:NAME takes no detail but replies, allow-user and allow-group";
-	else if (!strcmp(key, "mode"))
-		return parse_mode(value, &l->mode) ? "mode is not octal up to 0777" : NULL;
-	else if (!strcmp(key, "owner"))
-		return find_user(value, &l->owner, &ignored) ? "owner is no user here" : NULL;
-	else if (!strcmp(key, "group"))
-		return find_group(value, &l->group) ? "group is no group here" : NULL;
-	else
-		return "has an unknown detail (mode, owner, group, replies, allow-user, "
-		       "allow-group)";
-	return NULL;
-}
-
-/* The details behind the first comma; @text is cut to pieces. */
-static const char *listen_details(struct config_listen *l, char *text)
-{
-	const char *fault = NULL;
-	char *word;
-
-	while (!fault && (word = strsep(&text, ","))) {
-		char *equals = strchr(word, '=');
-
-		if (!equals)
-			return "has a detail without \"=\"";
-		*equals = '\0';
-		fault = listen_detail(l, word, equals + 1);
-	}
-	return fault;
-}
-
-static const char *listen_fault(const struct config *c, const struct config_listen *l)
-{
-	const char *name = l->path ? l->path : l->fd_name;
-
-	if (!*name)
-		return "is empty";
-	if (l->path && strlen(l->path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
-		return "is longer than the 107 bytes that a socket's path may have";
 	for (size_t i = 0; i < c->listen_count; i++) {
 		const struct config_listen *other = &c->listens[i];
-		const char *taken = l->path ? other->path : other->fd_name;
+		const char *a = l->path ? l->path : l->fd_name;
+		const char *b = l->path ? other->path : other->fd_name;
 
-		if (taken && !strcmp(taken, name))
+		if (b && !strcmp(a, b))
 			return "is given twice";
 	}
 	if (l->path && c->control.path && !strcmp(c->control.path, l->path))
@@ -472,25 +290,18 @@ static const char *listen_fault(const struct config *c, const struct config_list
 	return NULL;
 }
 
-/* PATH or fd:NAME and details; *@l is to be freed by its owner also after a fault. */
-static int parse_listen(struct config *c, const struct option_row *row, const char *value,
-			struct config_listen *l, char *why, size_t size)
+/* *@l is to be freed by its owner also after a fault. */
+static int read_listen(struct config *c, const struct option_row *row, const char *value,
+		       struct config_listen *l, char *why, size_t size)
 {
-	char *text = value_keep(c, strdup(value)), *comma;
+	char *text = config_keep(c, strdup(value));
 	const char *fault;
 
 	if (!text)
 		return -ENOMEM;
-	comma = strchr(text, ',');
-	if (comma)
-		*comma = '\0';
-	if (!strncmp(text, "fd:", 3))
-		l->fd_name = text + 3;
-	else
-		l->path = text;
-	fault = listen_fault(c, l);
-	if (!fault && comma)
-		fault = listen_details(l, comma + 1);
+	fault = parse_listen(text, l);
+	if (!fault)
+		fault = find_twin(c, l);
 	return fault ? refuse(row, why, size, fault) : 0;
 }
 
@@ -504,7 +315,7 @@ static int add_listen(struct config *c, const struct option_row *row, const char
 	if (!list)
 		return -ENOMEM;
 	c->listens = list;
-	rc = parse_listen(c, row, value, &l, why, size);
+	rc = read_listen(c, row, value, &l, why, size);
 	list[c->listen_count++] = l; /* also a bad one, which config_free() is to free */
 	return rc;
 }
@@ -513,7 +324,7 @@ static int set_control(struct config *c, const struct option_row *row, const cha
 		       size_t size)
 {
 	struct config_listen l = {.mode = 0600, .owner = (uid_t)-1, .group = (gid_t)-1};
-	int rc = parse_listen(c, row, value, &l, why, size);
+	int rc = read_listen(c, row, value, &l, why, size);
 
 	if (!rc && (!l.path || l.allow_users || l.allow_groups || l.replies != REPLIES_PLAIN))
 		rc = refuse(row, why, size, "has more than a path, mode, owner and group");

@@ -4,22 +4,8 @@
 
 /* Texts into the members of struct config, as the option table says. */
 
+#include "config_store.h"
 #include "options.h"
-
-/* Owner of the memory behind a config. */
-struct config_store {
-	void **kept; /* freed with the config */
-	size_t count;
-	char **env; /* NULL-terminated; its strings are kept, the array is owned here */
-	size_t env_count;
-	char **words; /* of `command` */
-};
-
-/* A complete config with every default, or NULL without memory. */
-struct config *config_new(void);
-
-/* Let the config own @p (malloc). Returns @p, or NULL (@p freed) without memory. */
-void *value_keep(struct config *config, void *p);
 
 /*
  * Set one option.

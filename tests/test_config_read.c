@@ -209,6 +209,34 @@ static void test_a_pattern_that_matches_everything_by_accident_is_refused(void *
 		   "regular expression (PCRE2)\n");
 }
 
+static void test_the_control_socket_is_no_other_socket(void **state)
+{
+	struct rig *r = *state;
+
+	read_text(r, "command = cat\ncontrol = s\nlisten = s\n");
+	assert_non_null(strstr(r->message, "f:3: listen: \"s\" is the control socket"));
+	read_text(r, "command = cat\nlisten = s\ncontrol = s\n");
+	assert_non_null(strstr(r->message, "f:3: control: \"s\" is given twice"));
+	check_text(r, "command = cat\nlisten = t\ncontrol = s\n", NULL);
+}
+
+static void test_a_mode_is_octal_digits_and_nothing_else(void **state)
+{
+	static const char *const bad[] = {"", "-1", "+7", " 7", "8", "1000", "0x7", "7 7"};
+	struct rig *r = *state;
+	char text[100];
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		snprintf(text, sizeof(text), "command = cat\nlisten = s,mode=%s,replies=plain\n",
+			 bad[i]);
+		read_text(r, text);
+		assert_int_equal(r->exit_code, EXIT_CODE_CONFIG);
+		assert_non_null(strstr(r->message, "mode is not octal"));
+	}
+	check_text(r, "command = cat\nlisten = s,mode=0777\n", NULL);
+	assert_int_equal(r->config->listens[0].mode, 0777);
+}
+
 /* Where uid and gid are set nobody keeps the group of root by accident. */
 static void test_a_user_brings_a_group_or_needs_one(void **state)
 {
@@ -250,6 +278,8 @@ int main(void)
 	    TEST(test_an_ambiguous_abbreviation_sets_nothing),
 	    TEST(test_the_command_is_given_once_on_the_command_line),
 	    TEST(test_a_pattern_that_matches_everything_by_accident_is_refused),
+	    TEST(test_the_control_socket_is_no_other_socket),
+	    TEST(test_a_mode_is_octal_digits_and_nothing_else),
 	    TEST(test_a_user_brings_a_group_or_needs_one),
 	};
 
