@@ -70,10 +70,8 @@ static const char *next_line(const char *line)
 /* The line that starts with @prefix, up to its LF; fails the test if there is none. */
 static const char *find_line(const char *text, const char *prefix)
 {
-	size_t n = strlen(prefix);
-
 	for (const char *line = text; line; line = next_line(line))
-		if (!strncmp(line, prefix, n))
+		if (!strncmp(line, prefix, strlen(prefix)))
 			return line;
 	fail_msg("no line starts with \"%s\"", prefix);
 	return NULL;
