@@ -2,6 +2,7 @@
 /* The promises of order and flow: P3 in order, P5 never blocks. */
 #include "harness.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
