@@ -44,11 +44,8 @@ struct check {
 
 static struct check *running; /* NULL if none; there is one daemon in a process */
 
-static void end_check(struct check *c, const char *fault)
+static void drop_check(struct check *c)
 {
-	upgrade_checked_fn checked = c->checked;
-	void *ctx = c->ctx;
-
 	kill(c->pid, SIGKILL);
 	waitpid(c->pid, NULL, 0);
 	if (c->readable)
@@ -56,6 +53,14 @@ static void end_check(struct check *c, const char *fault)
 	fd_close(&c->fd);
 	free(c);
 	running = NULL;
+}
+
+static void end_check(struct check *c, const char *fault)
+{
+	upgrade_checked_fn checked = c->checked;
+	void *ctx = c->ctx;
+
+	drop_check(c);
 	checked(ctx, fault);
 }
 
@@ -190,6 +195,8 @@ int upgrade_exec(char *const *argv, struct pack *p)
 	sigset_t all, old;
 	int rc;
 
+	if (running)
+		drop_check(running); /* the next image would not know of its child */
 	if (fd < 0)
 		return fd;
 	snprintf(number, sizeof(number), "%d", fd);

@@ -35,7 +35,8 @@ void upgrade_check(struct event_base *base, upgrade_checked_fn checked, void *ct
 
 /*
  * Execute the program on disk with @argv and the state in @p, whose descriptors
- * stay open. Returns only if that failed: -errno, everything as before.
+ * stay open. A check that is under way is given up, without an upcall. Returns
+ * only if that failed: -errno, everything else as before.
  */
 int upgrade_exec(char *const *argv, struct pack *p) WARN_UNUSED;
 
