@@ -290,6 +290,25 @@ def upgrade(cell: Cell) -> None:
     cell.daemon.signal(signal.SIGUSR2)
 
 
+def upgrade_twice(cell: Cell) -> None:
+    """While one upgrade waits for the drain, hold the second one's look at the program on disk."""
+    daemon = cell.daemon
+    daemon.wait("the next process", lambda: len(daemon.pids()) == 2)
+    daemon.signal(signal.SIGUSR2)
+    poll(lambda: daemon.log_has("upgrade: asking", cell.struck_at))
+    time.sleep(0.05)
+    poll(lambda: not daemon.strangers())
+    for _ in range(50):
+        daemon.signal(signal.SIGUSR2)
+        poll(lambda: bool(daemon.strangers()))
+        for pid in daemon.strangers():
+            send_signal(pid, signal.SIGSTOP)
+            time.sleep(0.002)
+            if state_of(pid) == "T":
+                return
+    raise AssertionError("each look at the program on disk was over too early")
+
+
 def storm(cell: Cell) -> None:
     """More clients than may be; each asks once."""
     for _ in range(STORM):
@@ -345,6 +364,7 @@ FAULTS: dict[str, Fault] = {f.name: f for f in (
     Fault("SIGHUP, dies at once, ready=start", ("crashed",), act=replace_by_short_life,
           repair=restore, log="exited with status 7"),
     Fault(UPGRADE, act=upgrade, log="goes on with"),
+    Fault("SIGUSR2 twice", act=upgrade_twice, log="goes on with", moments=(DRAINING,)),
     Fault("max-clients", act=storm, repair=count_clients),
     Fault("request too long", ("too-long",), act=ask_too_much),
 )}
@@ -391,7 +411,7 @@ def check_tries(cell: Cell) -> None:
 
 def check_end(cell: Cell) -> None:
     daemon = cell.daemon
-    daemon.wait("no zombie", lambda: daemon.zombies() == 0, 2)
+    daemon.wait("no zombie or other child", lambda: not daemon.strangers(), 2)
     code = daemon.stop()
     assert code == 0, f"exit code {code}"
     left = [pid for pid in daemon.pids() if state_of(pid)]

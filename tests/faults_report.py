@@ -23,7 +23,8 @@ holds the limits of the test (hang-timeout 700 ms, settle 100 ms, a start of 300
 Surplus output is tried at window 1 alone: at a larger window without proof in the framing, a
 process that does not answer one for one misleads by design. The late surplus comes from a
 suspicious request (it holds a control byte), for which the daemon waits `settle`. A surplus
-while idle has two moments only, as any other is no idle one.
+while idle has two moments only, as any other is no idle one. SIGUSR2 twice strikes while the
+first upgrade waits for a drain.
 
 A replacement that dies at once is rolled back, without one error, where the process must prove
 that it is ready (here by `ready = banner`). With `ready = start` it has taken over before it

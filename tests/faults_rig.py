@@ -318,9 +318,14 @@ class Daemon:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0])
 
-    def zombies(self) -> int:
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return sum(state_of(int(pid)) == "Z" for pid in children.split())
+    def children(self) -> list[int]:
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in path.read_text().split()]
+
+    def strangers(self) -> list[int]:
+        """Children that are neither alive nor one of the processes, or should be gone."""
+        known = set(self.pids())
+        return [pid for pid in self.children() if pid not in known or state_of(pid) == "Z"]
 
     def stop(self) -> int:
         """End it by SIGTERM, or by force. Returns its exit code."""

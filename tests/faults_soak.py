@@ -40,6 +40,8 @@ class Soak:
         self.upgrading_allowed = True
         self.stopped: Optional[tuple[int, float]] = None  # a process, and until when
         self.bad_until: Optional[float] = None  # the options are bad until then
+        self.began = time.monotonic()
+        self.rss_each_minute: list[int] = []
         self.load: Optional[subprocess.Popen[bytes]] = None
         self.load_results: list[int] = []
 
@@ -55,7 +57,8 @@ class Soak:
 
     def end_load(self) -> None:
         if self.load:
-            self.load_results.append(self.load.wait(90))
+            self.crew.pump(90, lambda: self.load.poll() is not None)
+            self.load_results.append(self.load.wait(1))
             self.load = None
 
     def keep_asking(self, seconds: float) -> None:
@@ -129,6 +132,10 @@ class Soak:
             self.daemon.configure(self.daemon.command)
             self.bad_until = None
 
+    def note_memory(self) -> None:
+        if time.monotonic() >= self.began + 60 * (len(self.rss_each_minute) + 1):
+            self.rss_each_minute.append(self.daemon.rss_kib())
+
     def strike_for(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         at = time.monotonic()
@@ -136,6 +143,7 @@ class Soak:
         while at < end:
             name, act = self.crew.random.choice(sorted(self.faults().items()))
             self.struck[name] += 1
+            self.note_memory()
             act()
             self.keep_asking(0.03)
             self.undo()
@@ -187,10 +195,14 @@ def check(soak: Soak, first: float, baseline: Measure, end: Measure) -> list[str
         f"memory: {baseline.rss_kib} KiB, at the end {end.rss_kib} KiB":
             first >= MINUTE_TWO_S and
             abs(end.rss_kib - baseline.rss_kib) > RSS_SLACK * baseline.rss_kib,
-        "a zombie is left": soak.daemon.zombies(),
+        "a zombie or another child is left": bool(soak.daemon.strangers()),
         f"{starts} starts, {deaths} deaths": starts != deaths + 1,
         f"load ended with {soak.load_results}": any(soak.load_results)}
     return [what for what, bad in checks.items() if bad]
+
+
+def trend(soak: Soak, baseline: Measure) -> str:
+    return ", ".join(f"{100 * kib / baseline.rss_kib:.0f}" for kib in soak.rss_each_minute)
 
 
 def report_text(soak: Soak, seconds: float, baseline: Measure, end: Measure,
@@ -208,7 +220,8 @@ def report_text(soak: Soak, seconds: float, baseline: Measure, end: Measure,
         f"- descriptors: {baseline.descriptors} at minute two, {end.descriptors} at the end",
         f"- memory: at the end {100 * end.rss_kib / baseline.rss_kib:.1f} % of that at minute two "
         "(upgrades, which begin with fresh memory, strike in the first minute only)",
-        f"- processes: {starts} starts, {deaths} deaths, {soak.daemon.zombies()} zombies",
+        f"- memory at the end of each minute, in % of that: {trend(soak, baseline)}",
+        f"- processes: {starts} starts, {deaths} deaths, {len(soak.daemon.strangers())} zombies or others",
         f"- longest time without an ending: {soak.crew.gap * 1000:.0f} ms",
         f"- faults: {struck}",
         f"- result: {'passed' if not faults else 'FAILED: ' + '; '.join(faults)}"]) + "\n"
