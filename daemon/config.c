@@ -211,7 +211,7 @@ struct config_result config_from_args_and_text(int argc, char *const *argv, cons
 	print = reader_given(&r, OPTION_PRINT);
 	if (print)
 		return printed(text_to_print(print));
-	if (reader_take_file(&r, file_text) || build(&r, &c))
+	if (reader_take_file(&r, file_text) || build(&r, &c) || !c)
 		return failed(&r);
 	if (r.text && !(c->file_text = config_keep(c, TAKE(r.text)))) {
 		config_free(c);
