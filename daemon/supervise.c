@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "supervise.h"
 
-#include "clock.h"
 #include "fd.h"
 
 #include <errno.h>
@@ -15,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #if HAVE_LIBSYSTEMD
@@ -197,7 +197,12 @@ void supervise_ready(const char *status)
 
 void supervise_reloading(void)
 {
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_now_ms() * 1000);
+	struct timespec now;
+
+	/* To the microsecond: systemd compares it with the moment of its own signal. */
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld",
+		   (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
 }
 
 void supervise_stopping(void)
