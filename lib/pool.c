@@ -201,7 +201,7 @@ static void take_over_if_ready(struct pool *p)
 		take_over(p);
 }
 
-/* No process whose place could be kept: begin afresh. */
+/* The old options were given up on: nothing is left to fall back to. */
 static void start_over(struct pool *p, struct settings *settings)
 {
 	settings_unref(p->settings);
@@ -223,7 +223,7 @@ void pool_replace(struct pool *p, struct settings *settings)
 		if (w->role == WORKER_SERVING)
 			dismiss(p, w);
 	end_replacement(p);
-	if (!count_on_duty(p, WORKER_SERVING)) {
+	if (p->failed) {
 		start_over(p, settings);
 		return;
 	}

@@ -827,6 +827,28 @@ static void test_coproc_a_failed_replacement_leaves_the_old_one_in_service(void 
 	assert_int_equal(rig->fake.count, 1);
 }
 
+static void test_coproc_replacement_that_fails_between_two_lives_leaves_the_options(void **state)
+{
+	struct rig *rig = *state;
+	struct coproc_options other;
+	char error[100];
+
+	begin(rig);
+	rig->fake.spawn_fails = 2;
+	rig->fake.spawn_error = -ENOENT;
+	die(rig, SIGKILL);
+	wait_ms(rig, 0);
+	expect(rig, "exited\nrestarting\nstart-failed\nrestarting\n");
+	other = rig->options;
+	other.max_request = 1;
+	assert_int_equal(coproc_replace(rig->engine, &other, error, sizeof(error)), 0);
+	expect(rig, "start-failed\nreplace-failed\nrestarting\n");
+	wait_ms(rig, 1000);
+	ask(rig, "long"); /* the old limit */
+	answer(rig, "1\n");
+	expect(rig, "long=1\n");
+}
+
 static void test_coproc_replace_refuses_bad_options_and_a_stopping_engine(void **state)
 {
 	struct rig *rig = *state;
@@ -1231,6 +1253,7 @@ int main(void)
 	    TEST(hang_timeout_frees_the_process_of_a_tombstone),
 	    TEST(replacement_is_ready_before_the_old_one_is_drained),
 	    TEST(a_failed_replacement_leaves_the_old_one_in_service),
+	    TEST(replacement_that_fails_between_two_lives_leaves_the_options),
 	    TEST(replace_refuses_bad_options_and_a_stopping_engine),
 	    TEST(an_old_process_is_stopped_when_drain_timeout_is_over),
 	    TEST(replace_from_within_the_report_of_a_start_does_no_harm),
