@@ -144,6 +144,8 @@ class Soak:
             name, act = self.crew.random.choice(sorted(self.faults().items()))
             self.struck[name] += 1
             self.note_memory()
+            ended = self.daemon.process.poll()
+            assert ended is None, f"the daemon has ended with {ended}"
             act()
             self.keep_asking(0.03)
             self.undo()
@@ -156,7 +158,10 @@ class Soak:
 
     def settle(self) -> Measure:
         """Let everything end, then measure."""
-        assert self.crew.finish(PATIENCE_S), "requests have no ending"
+        if not self.crew.pump(PATIENCE_S, lambda: not self.crew.pending()):
+            self.daemon.stats()  # for the log
+            self.crew.finish(0)
+            raise AssertionError("requests have no ending")
         while len(self.crew.clients) < CLIENTS:
             self.crew.join(1)
         self.daemon.wait_stats(clients=CLIENTS, waiting=0, in_flight=0)
@@ -245,7 +250,7 @@ def run(programs: Programs, seconds: float, window: int, seed: int, report: Path
         write_section(report, f"Soak at window {window}", text)
         return bool(faults)
     except AssertionError as fault:
-        print(fault, *soak.crew.tally.examples, sep="\n")
+        print(fault, *soak.crew.tally.examples, *soak.daemon.log().splitlines()[-200:], sep="\n")
         return 1
     finally:
         soak.crew.close()
