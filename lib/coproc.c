@@ -46,6 +46,8 @@ struct coproc {
 	uint64_t seq;
 	struct event flush; /* activated at most once per turn of the loop */
 	bool flushing;
+	int64_t turn_ms; /* when the first request of this turn came */
+	bool turn_known;
 	struct event timer;
 	int64_t timer_at_ms; /* when it fires, CLOCK_NEVER if it is not set */
 	bool room_wanted;    /* somebody was told that the queue is full */
@@ -282,6 +284,15 @@ bool coproc_has_spare(struct coproc *e)
 	return e->spare > 0;
 }
 
+/* The time, asked for once in a turn of the loop in which requests come. */
+static int64_t turn_ms(struct coproc *e)
+{
+	if (!e->turn_known)
+		e->turn_ms = now_ms(e);
+	e->turn_known = true;
+	return e->turn_ms;
+}
+
 enum coproc_code coproc_submit(struct coproc *e, struct coproc_request *r, const char *bytes,
 			       size_t len, coproc_done_fn done, void *ctx)
 {
@@ -307,7 +318,7 @@ enum coproc_code coproc_submit(struct coproc *e, struct coproc_request *r, const
 				     .done = done,
 				     .ctx = ctx,
 				     .seq = ++e->seq,
-				     .arrival_ms = now_ms(e)};
+				     .arrival_ms = turn_ms(e)};
 	TAILQ_INSERT_TAIL(&e->live, r, live);
 	queue_push(&e->queue, r);
 	e->spare -= e->spare > 0;
@@ -410,6 +421,7 @@ static void flush_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 
 	/* What comes up from here on wants a turn of its own, after this one. */
 	e->flushing = false;
+	e->turn_known = false;
 	dispatch(e);
 	pool_flush(&e->pool);
 	update_rate(e);
@@ -439,6 +451,7 @@ void coproc_tick(struct coproc *e)
 {
 	int64_t now = now_ms(e);
 
+	e->turn_known = false;
 	pool_tick(&e->pool, now);
 	expire(e, now);
 	if (e->phase == STOP_DRAINING && e->stop_by_ms <= now)
