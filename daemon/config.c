@@ -107,7 +107,7 @@ static const char *find_conflict(const struct config *c)
 {
 	const struct coproc_options *e = &c->engine;
 
-	if (!e->argv)
+	if (!e->argv || !*e->argv[0])
 		return "command: is required: which program to run";
 	if (!e->suffix_len)
 		return "request-suffix: must not be empty, or requests would have no end";

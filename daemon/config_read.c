@@ -19,19 +19,32 @@ void reader_finish(struct reader *r)
 	free(r->message);
 }
 
+/* @text as one line that a terminal can show, NULL without memory. It is freed. */
+static char *make_message(char *text)
+{
+	size_t size = 4 * strlen(text) + 9;
+	char *shown = malloc(size), *message = NULL;
+
+	if (shown && asprintf(&message, "coprocd: %s\n", reader_show(shown, size, text)) < 0)
+		message = NULL;
+	free(shown);
+	free(text);
+	return message;
+}
+
 int reader_fail(struct reader *r, int exit_code, const char *fmt, ...)
 {
-	char text[1200];
+	char *text;
 	va_list ap;
+	int n;
 
 	if (r->exit_code)
 		return -EINVAL;
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	n = vasprintf(&text, fmt, ap);
 	va_end(ap);
 	r->exit_code = exit_code;
-	if (asprintf(&r->message, "coprocd: %s\n", text) < 0)
-		r->message = NULL;
+	r->message = n < 0 ? NULL : make_message(text);
 	return -EINVAL;
 }
 
@@ -180,6 +193,18 @@ int reader_take_stream(struct reader *r, FILE *stream, const char *name)
 	return r->exit_code ? -EINVAL : 0;
 }
 
+/* The line on which the first NUL of @text is. */
+static int count_lines(const char *text)
+{
+	int n = 1;
+
+	while ((text = strchr(text, '\n'))) {
+		text++;
+		n++;
+	}
+	return n;
+}
+
 /* All of the file, NUL-terminated; NULL with the error noted. */
 static char *slurp(struct reader *r, const char *name)
 {
@@ -198,7 +223,8 @@ static char *slurp(struct reader *r, const char *name)
 	else if (n < 0 && !feof(stream))
 		reader_fail_memory(r);
 	else if (n > 0 && !text[n - 1])
-		reader_fail(r, EXIT_CODE_CONFIG, "%s: there is a NUL in the file", name);
+		reader_fail(r, EXIT_CODE_CONFIG, "%s:%d: there is a NUL in the line", name,
+			    count_lines(text));
 	fclose(stream);
 	if (n < 0 || r->exit_code) {
 		free(text);

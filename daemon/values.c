@@ -197,9 +197,10 @@ static int set_command(struct config *c, const struct option_row *row, const cha
 		return refuse(row, why, size, "has an open quote or a backslash at its end");
 	if (rc)
 		return rc;
-	if (!words[0]) {
+	if (!words[0] || !*words[0]) {
+		rc = refuse(row, why, size, words[0] ? "names no program" : "is empty");
 		parse_words_free(words);
-		return refuse(row, why, size, "is empty");
+		return rc;
 	}
 	return set_words(c, words);
 }

@@ -215,11 +215,11 @@ static void test_what_is_no_assignment_is_an_error(void **state)
 
 static void test_a_nul_in_the_file_is_an_error(void **state)
 {
-	static const char bytes[] = "command = x\0y\n";
+	static const char bytes[] = "listen = s\n\ncommand = x\0y\n";
 	struct result *r = read_bytes(state, bytes, sizeof(bytes) - 1, "");
 
 	assert_int_equal(r->exit_code, EXIT_CODE_CONFIG);
-	assert_non_null(strstr(r->message, "NUL"));
+	assert_non_null(strstr(r->message, ":3: there is a NUL in the line\n"));
 }
 
 static void test_values_pass_whole(void **state)

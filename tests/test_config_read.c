@@ -6,6 +6,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -172,6 +173,44 @@ static void test_the_file_is_checked_also_where_the_command_line_wins(void **sta
 	assert_int_equal(((struct rig *)*state)->config->engine.window, 3);
 }
 
+static void test_an_error_is_whole_however_long_the_name_of_the_file_is(void **state)
+{
+	char file[3001], wanted[3200],
+	    *argv[] = {(char[]){"coprocd"}, (char[]){"--config"}, file, NULL};
+
+	memset(file, 'd', sizeof(file) - 1);
+	file[sizeof(file) - 1] = '\0';
+	read_both(*state, argv, "window = 0\n");
+	snprintf(wanted, sizeof(wanted),
+		 "coprocd: %s:1: window: \"0\" is out of range; allowed are 1 to 4096\n", file);
+	assert_string_equal(((struct rig *)*state)->message, wanted);
+}
+
+static void test_a_name_of_a_file_is_shown_as_one_line_too(void **state)
+{
+	char *argv[] = {(char[]){"coprocd"}, (char[]){"--config"}, (char[]){"a\nb\x1b"}, NULL};
+
+	read_both(*state, argv, "window\n");
+	assert_string_equal(((struct rig *)*state)->message,
+			    "coprocd: a\\x0ab\\x1b:1: this is not NAME = VALUE\n");
+	check_line(*state, "coprocd -\x1b cat", NULL,
+		   "coprocd: -\\x1b: options have two dashes; see coprocd --help\n");
+}
+
+static void test_a_program_without_a_name_is_refused(void **state)
+{
+	char *argv[] = {(char[]){"coprocd"}, (char[]){"--listen"}, (char[]){"s"}, (char[]){""},
+			NULL};
+
+	check_text(*state, "listen = s\ncommand = '' -x\n",
+		   "coprocd: f:2: command: \"'' -x\" names no program; allowed are a program and "
+		   "its arguments, quoted as in a shell\n");
+	read_both(*state, argv, NULL);
+	assert_string_equal(((struct rig *)*state)->message,
+			    "coprocd: command: is required: which program to run\n");
+	assert_int_equal(((struct rig *)*state)->exit_code, EXIT_CODE_USAGE);
+}
+
 static void test_short_options_are_refused_by_their_letter(void **state)
 {
 	static const char wanted[] = "coprocd: -x: options have two dashes; see coprocd --help\n";
@@ -274,6 +313,9 @@ int main(void)
 	    TEST(test_an_error_is_one_line_that_a_terminal_can_show),
 	    TEST(test_an_error_says_what_is_allowed_however_long_the_value_is),
 	    TEST(test_the_file_is_checked_also_where_the_command_line_wins),
+	    TEST(test_an_error_is_whole_however_long_the_name_of_the_file_is),
+	    TEST(test_a_name_of_a_file_is_shown_as_one_line_too),
+	    TEST(test_a_program_without_a_name_is_refused),
 	    TEST(test_short_options_are_refused_by_their_letter),
 	    TEST(test_an_ambiguous_abbreviation_sets_nothing),
 	    TEST(test_the_command_is_given_once_on_the_command_line),
