@@ -6,6 +6,7 @@ environment: COPROCD, FAKE_COPROC, INIT_SCRIPT (paths)
 """
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import sys
@@ -248,7 +249,9 @@ def test_one_that_runs_as_somebody_else_reloads_and_starts_again(directory: Path
         return
     directory.chmod(0o755)
     with machine(directory, "one") as m:
-        m.configure("one", f"command = {FAKE}\nuser = nobody\n")
+        # Where the build is, root's home for one, nobody may not look.
+        program = shutil.copy(FAKE, directory / "program")
+        m.configure("one", f"command = {program}\nuser = nobody\n")
         assert m.code("start") == 0
         assert Path(f"/proc/{m.pid('one')}").stat().st_uid == pwd.getpwnam("nobody").pw_uid
         assert ask(m.socket("one"), "x") == "x"
