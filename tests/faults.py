@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Iterable, Optional
 
 import faults_soak
-from faults_cell import FAULTS, MOMENTS, UPGRADE, UPGRADING, Result, Spec, run_cell
+from faults_cell import MOMENTS, UPGRADE, UPGRADING, Spec
+from faults_list import FAULTS
 from faults_report import duration, matrix_text, write_section
 from faults_rig import Programs, Tally
+from faults_run import Result, run_cell
 
 def all_specs(seed: int) -> list[Spec]:
     return [Spec(fault.name, moment, window, retries, seed)

@@ -1,27 +1,23 @@
 # SPDX-License-Identifier: MIT
-"""One run of the fault tests: a daemon, a moment, a fault, and what came of it."""
-import shutil
+"""What a run of the fault tests is made of: a daemon, its clients, and the moments."""
 import signal
-import tempfile
 import time
-import traceback
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Optional
 
-from faults_rig import Crew, Daemon, Programs, Request, Tally, send_signal, state_of
+from faults_rig import Crew, Daemon, Programs, Request, send_signal, state_of
 
 QUEUE = 8  # waiting requests at most, where the queue is to be full
 MAX_CLIENTS = 60
-STORM = 150
 MAX_REQUEST = 4096
 MAX_REPLY = 65536
 CLIENTS_BEYOND = 3  # more clients than places
-ENDINGS_S = 20.0
 START_MS = 300
 IDLE, FLIGHT, WINDOW, QUEUED = "idle", "one in flight", "window full", "queue full"
 STARTING, DRAINING, UPGRADING = "starting", "draining", "upgrading"
+IDLE_SURPLUS = "surplus while idle"
+UPGRADE = "SIGUSR2, upgrade"
 MOMENTS = (IDLE, FLIGHT, WINDOW, QUEUED, STARTING, DRAINING, UPGRADING)
 
 
@@ -56,21 +52,12 @@ class Spec:
         return f"{self.fault}, {self.moment}, window {self.window}, retries {self.retries}"
 
 
-@dataclass
-class Result:
-    spec: Spec
-    tally: Tally = field(default_factory=Tally)
-    starts: int = 0
-    gap: float = 0.0
-    faults: list[str] = field(default_factory=list)
-
-
 class Cell:
     """One daemon, one moment, one fault."""
 
-    def __init__(self, programs: Programs, spec: Spec, directory: Path) -> None:
+    def __init__(self, programs: Programs, spec: Spec, fault: Fault, directory: Path) -> None:
         self.spec = spec
-        self.fault = FAULTS[spec.fault]
+        self.fault = fault
         self.frozen = 0
         self.struck_at = 0
         self.struck = False
@@ -238,225 +225,3 @@ def at_upgrade(cell: Cell) -> None:
 AT: dict[str, Callable[[Cell], None]] = {
     IDLE: at_idle, FLIGHT: at_flight, WINDOW: at_window, QUEUED: at_queue, STARTING: at_start,
     DRAINING: at_drain, UPGRADING: at_upgrade}
-
-
-# ---- faults ----
-
-
-def kill_process(cell: Cell) -> None:
-    send_signal(cell.target(), signal.SIGKILL)
-
-
-def stop_and_continue(cell: Cell) -> None:
-    pid = cell.target()
-    send_signal(pid, signal.SIGSTOP)
-    cell.ask_all()
-    cell.crew.pump(0.15)
-    send_signal(pid, signal.SIGCONT)
-
-
-def write_surplus(cell: Cell) -> None:
-    with open(f"/proc/{cell.target()}/fd/1", "wb", buffering=0) as stdout:
-        stdout.write(b"a line that nobody asked for\n")
-
-
-def clients_vanish(cell: Cell) -> None:
-    for client in cell.clients[::2]:
-        client.leave()
-    cell.clients = cell.crew.join(1) + cell.crew.clients[:]
-
-
-def replace(cell: Cell) -> None:
-    cell.daemon.signal(signal.SIGHUP)
-
-
-def replace_by_nothing(cell: Cell) -> None:
-    cell.daemon.configure("/nonexistent/program")
-    cell.daemon.signal(signal.SIGHUP)
-
-
-def replace_by_short_life(cell: Cell) -> None:
-    cell.daemon.configure(cell.daemon.command + " --exit-at-start 7")
-    cell.daemon.signal(signal.SIGHUP)
-
-
-def restore(cell: Cell) -> None:
-    """The old options again, without a process of the bad ones left."""
-    cell.daemon.configure(cell.daemon.command)
-    cell.daemon.signal(signal.SIGHUP)
-
-
-def upgrade(cell: Cell) -> None:
-    cell.daemon.signal(signal.SIGUSR2)
-
-
-def upgrade_twice(cell: Cell) -> None:
-    """While one upgrade waits for the drain, hold the second one's look at the program on disk."""
-    daemon = cell.daemon
-    daemon.wait("the next process", lambda: len(daemon.pids()) == 2)
-    daemon.signal(signal.SIGUSR2)
-    poll(lambda: daemon.log_has("upgrade: asking", cell.struck_at))
-    time.sleep(0.05)
-    poll(lambda: not daemon.strangers())
-    for _ in range(50):
-        daemon.signal(signal.SIGUSR2)
-        poll(lambda: bool(daemon.strangers()))
-        for pid in daemon.strangers():
-            send_signal(pid, signal.SIGSTOP)
-            time.sleep(0.002)
-            if state_of(pid) == "T":
-                return
-    raise AssertionError("each look at the program on disk was over too early")
-
-
-def storm(cell: Cell) -> None:
-    """More clients than may be; each asks once."""
-    for _ in range(STORM):
-        try:
-            client = cell.crew.join(1)[0]
-        except BlockingIOError:
-            return  # as many as the socket lets wait
-        client.once = True
-        client.ask()
-
-
-def count_clients(cell: Cell) -> None:
-    clients = cell.daemon.stats()["clients"]
-    assert clients <= MAX_CLIENTS, f"{clients} clients, allowed are {MAX_CLIENTS}"
-
-
-def ask_too_much(cell: Cell) -> None:
-    cell.clients[-1].ask(Request(b"y" * (MAX_REQUEST + 1), ()))
-    cell.clients[-2].ask(Request(b"z" * (MAX_REQUEST * 20), ()))
-
-
-IDLE_SURPLUS = "surplus while idle"
-UPGRADE = "SIGUSR2, upgrade"
-GRANDCHILD = ("sh -c 'setsid sleep 60 <&0 & echo $! >>DIR/helpers; exec \"$@\"' sh ")
-BEFORE_START = tuple(m for m in MOMENTS if m != STARTING)
-
-FAULTS: dict[str, Fault] = {f.name: f for f in (
-    Fault("kill -9", ("crashed",), act=kill_process, log="killed by signal 9"),
-    Fault("SIGSTOP, SIGCONT", act=stop_and_continue),
-    Fault("hang", ("timeout", "crashed"), poison="!hang TEXT", hang="700ms", log="hang-timeout"),
-    Fault(IDLE_SURPLUS, ("desync",), act=write_surplus, log="that no request asked for",
-          moments=(IDLE, UPGRADING)),
-    Fault("surplus at once", ("desync",), poison="!twice TEXT", reply="TEXT", windows=(1,),
-          log="that no request asked for"),
-    Fault("late surplus", ("desync",), poison="!surplus 5 TEXT\1", reply="TEXT\1", windows=(1,),
-          log="that no request asked for"),
-    Fault("oversize reply", ("reply-too-long", "desync"), poison=f"!big {MAX_REPLY + 1}",
-          log="max-reply"),
-    Fault("stdout closed", ("desync",), poison="!closestdout", log="closed its stdout"),
-    Fault("stdin closed", ("desync",), poison="!closestdin TEXT", reply="TEXT",
-          log="closed its stdin", unseen=(DRAINING,)),
-    Fault("exit", ("crashed",), poison="!die 3", log="exited with status 3"),
-    Fault("exit in a reply", ("crashed",), poison="!partial TEXT", log="exited with status 3"),
-    Fault("grandchild keeps the pipes", ("crashed",), act=kill_process, prefix=GRANDCHILD,
-          log="killed by signal 9"),
-    Fault("stderr flood", poison="!stderrflood 20000", reply="ok", log="line 1 of 20000"),
-    Fault("clients vanish", act=clients_vanish),
-    Fault("SIGHUP, good", act=replace, log="has taken over"),
-    Fault("SIGHUP, cannot start", act=replace_by_nothing, repair=restore,
-          log="the replacement failed"),
-    Fault("SIGHUP, dies at once", act=replace_by_short_life, repair=restore,
-          log="the replacement failed", proof=True),
-    Fault("SIGHUP, dies at once, ready=start", ("crashed",), act=replace_by_short_life,
-          repair=restore, log="exited with status 7"),
-    Fault(UPGRADE, act=upgrade, log="goes on with"),
-    Fault("SIGUSR2 twice", act=upgrade_twice, log="goes on with", moments=(DRAINING,)),
-    Fault("max-clients", act=storm, repair=count_clients),
-    Fault("request too long", ("too-long",), act=ask_too_much),
-)}
-
-
-# ---- one cell ----
-
-
-def warm_up(cell: Cell) -> None:
-    for client in cell.clients:  # one by one, as the queue may be short
-        client.ask()
-        cell.crew.finish(ENDINGS_S)
-    assert cell.crew.tally.right == len(cell.clients), "not all is well before the fault"
-    cell.crew.tally = Tally()
-
-
-def recover(cell: Cell) -> None:
-    """Soon all requests must be answered again."""
-    end = time.monotonic() + ENDINGS_S
-    while True:
-        before = cell.crew.tally.errors.total()
-        for client in cell.crew.clients[:QUEUE]:
-            client.ask()
-        cell.crew.finish(ENDINGS_S)
-        if cell.crew.tally.errors.total() == before:
-            return
-        assert time.monotonic() < end, "there are errors for ever"
-        time.sleep(0.02)
-
-
-def check_codes(cell: Cell) -> None:
-    allowed = set(cell.fault.codes)
-    if cell.spec.moment == QUEUED:
-        allowed.add("overloaded")
-    others = {code: n for code, n in cell.crew.tally.errors.items() if code not in allowed and n}
-    assert not others, f"unexpected errors: {others}"
-
-
-def check_tries(cell: Cell) -> None:
-    """A request reaches a process once, and once more for each retry."""
-    most = Counter(cell.daemon.asked()).most_common(1)
-    assert not most or most[0][1] <= 1 + cell.spec.retries, f"tried too often: {most[0]}"
-
-
-def check_end(cell: Cell) -> None:
-    daemon = cell.daemon
-    daemon.wait("no zombie or other child", lambda: not daemon.strangers(), 2)
-    code = daemon.stop()
-    assert code == 0, f"exit code {code}"
-    left = [pid for pid in daemon.pids() if state_of(pid)]
-    assert not left, f"processes {left} are left"
-
-
-def go(cell: Cell) -> None:
-    fault, daemon = cell.fault, cell.daemon
-    if cell.spec.moment != STARTING:
-        warm_up(cell)
-    AT[cell.spec.moment](cell)
-    cell.thaw()
-    cell.ask_all(2)
-    if fault.repair:
-        cell.crew.pump(0.2 + (START_MS / 1000 if cell.spec.moment == STARTING else 0))
-        fault.repair(cell)
-    cell.crew.finish(ENDINGS_S)
-    if cell.spec.moment not in fault.unseen:
-        daemon.wait(f"\"{fault.log}\" in the log",
-                    lambda: daemon.log_has(fault.log, cell.struck_at))
-    recover(cell)
-    check_codes(cell)
-    check_tries(cell)
-
-
-def run_cell(programs: Programs, spec: Spec) -> Result:
-    directory = Path(tempfile.mkdtemp(prefix="coprocd-faults-"))
-    result = Result(spec)
-    cell = None
-    try:
-        cell = Cell(programs, spec, directory)
-        result.tally = cell.crew.tally
-        go(cell)
-        check_end(cell)
-    except (AssertionError, OSError) as fault:
-        result.faults += [f"{type(fault).__name__}: {fault}",
-                          traceback.format_exc(limit=-1).splitlines()[1].strip()]
-    finally:
-        if cell:
-            result.tally, result.gap = cell.crew.tally, cell.crew.gap
-            result.starts = len(cell.daemon.pids())
-            cell.close()
-        if result.tally.wrong or result.tally.lost:
-            result.faults += result.tally.examples
-        if result.faults and cell:
-            result.faults += cell.daemon.log_text.splitlines()[-25:]
-        shutil.rmtree(directory, ignore_errors=True)
-    return result
