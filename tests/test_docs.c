@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "macros.h"
+#include "options.h"
 
 #include <ctype.h>
 #include <setjmp.h>
@@ -261,16 +262,6 @@ static void test_daemon_page_has_each_option_with_default_and_range(void **state
 	}
 }
 
-static bool is_known(const char *name, size_t len)
-{
-	const struct config_option *o;
-
-	for (size_t i = 0; (o = config_option_at(i)); i++)
-		if (strlen(o->name) == len && !strncmp(o->name, name, len))
-			return true;
-	return false;
-}
-
 /* Every word behind @mark in front of a line names an option. */
 static void assert_names_known(const char *text, const char *mark)
 {
@@ -281,7 +272,7 @@ static void assert_names_known(const char *text, const char *mark)
 		if (strncmp(line, mark, strlen(mark)) != 0)
 			continue;
 		n = strspn(name, "abcdefghijklmnopqrstuvwxyz-");
-		if (n && !is_known(name, n))
+		if (n && !option_find(strndupa(name, n)))
 			fail_msg("there is no option \"%.*s\"", (int)n, name);
 	}
 }
@@ -353,30 +344,38 @@ static void test_daemon_page_has_each_exit_code(void **state)
 	free(part);
 }
 
-/* Take the comment marks off the keys: the sample is then a valid file. */
-static void test_sample_with_all_defaults_in_force_is_valid(void **state)
+static void assert_valid(char *text)
 {
-	const struct documents *d = *state;
 	struct config *config = NULL;
-	char *message = NULL, *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
+	char *message = NULL;
+	FILE *f = fmemopen(text, strlen(text), "r");
 
 	assert_non_null(f);
-	fputs("command = cat\nlisten = /tmp/sample.sock\n", f);
-	for (const char *line = d->sample; line; line = next_line(line)) {
-		size_t n = strcspn(line, "\n");
-
-		if (line[0] == '#' && line[1] >= 'a' && line[1] <= 'z' && line[n - 1] != '=' &&
-		    strncmp(line, "#listen", 7) != 0)
-			fprintf(f, "%.*s\n", (int)n - 1, line + 1);
-	}
-	fclose(f);
-	f = fmemopen(text, size, "r");
 	if (config_from_stream(f, "sample", &config, &message))
 		fail_msg("%s", message);
 	config_free(config);
 	fclose(f);
+}
+
+/* Take the comment marks off the keys: the sample is still a valid file. */
+static void test_sample_is_valid_as_it_is_and_with_all_defaults_in_force(void **state)
+{
+	const struct documents *d = *state;
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	assert_valid(d->sample);
+	assert_non_null(f);
+	for (const char *line = d->sample; line; line = next_line(line)) {
+		size_t n = strcspn(line, "\n");
+		bool is_default = *line == '#' && islower((unsigned char)line[1]) &&
+				  line[n - 1] != '=' && strncmp(line, "#listen", 7) != 0;
+
+		fprintf(f, "%.*s\n", (int)(n - is_default), line + is_default);
+	}
+	fclose(f);
+	assert_valid(text);
 	free(text);
 }
 
@@ -392,7 +391,7 @@ int main(void)
 	    cmocka_unit_test(test_no_document_names_an_option_that_does_not_exist),
 	    cmocka_unit_test(test_daemon_page_has_each_code_of_the_protocol),
 	    cmocka_unit_test(test_daemon_page_has_each_exit_code),
-	    cmocka_unit_test(test_sample_with_all_defaults_in_force_is_valid),
+	    cmocka_unit_test(test_sample_is_valid_as_it_is_and_with_all_defaults_in_force),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
