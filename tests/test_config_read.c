@@ -199,13 +199,12 @@ static void test_a_name_of_a_file_is_shown_as_one_line_too(void **state)
 
 static void test_a_program_without_a_name_is_refused(void **state)
 {
-	char *argv[] = {(char[]){"coprocd"}, (char[]){"--listen"}, (char[]){"s"}, (char[]){""},
-			NULL};
+	static char name[] = "coprocd", listen[] = "--listen=s", program[] = "";
 
 	check_text(*state, "listen = s\ncommand = '' -x\n",
 		   "coprocd: f:2: command: \"'' -x\" names no program; allowed are a program and "
 		   "its arguments, quoted as in a shell\n");
-	read_both(*state, argv, NULL);
+	read_both(*state, (char *[]){name, listen, program, NULL}, NULL);
 	assert_string_equal(((struct rig *)*state)->message,
 			    "coprocd: command: is required: which program to run\n");
 	assert_int_equal(((struct rig *)*state)->exit_code, EXIT_CODE_USAGE);
@@ -299,6 +298,74 @@ static void test_a_user_brings_a_group_or_needs_one(void **state)
 	assert_int_equal(r->config->gid, 2);
 }
 
+static void test_a_runtime_directory_that_is_too_long_is_named(void **state)
+{
+	struct rig *r = *state;
+	char dir[120];
+
+	memset(dir, 'd', sizeof(dir) - 1);
+	dir[sizeof(dir) - 1] = '\0';
+	setenv("RUNTIME_DIRECTORY", dir, 1);
+	read_both(r, (char *[]){(char[]){"coprocd"}, (char[]){"cat"}, NULL}, NULL);
+	unsetenv("RUNTIME_DIRECTORY");
+	assert_int_equal(r->exit_code, EXIT_CODE_USAGE);
+	assert_non_null(strstr(r->message, "coprocd: $RUNTIME_DIRECTORY: \"ddd"));
+	assert_non_null(strstr(r->message, "107 bytes"));
+}
+
+/* What no single line shows: 78 where there is a file, 64 where there is none. */
+static void test_conflicts_name_the_file_and_exit_with_78(void **state)
+{
+	struct rig *r = *state;
+
+	check_text(r, "listen = s\n", "coprocd: f: command: is required: which program to run\n");
+	assert_int_equal(r->exit_code, EXIT_CODE_CONFIG);
+	check_text(r, "command = cat\n",
+		   "coprocd: listen: is required (where clients connect) unless "
+		   "$RUNTIME_DIRECTORY is set\n");
+	assert_int_equal(r->exit_code, EXIT_CODE_CONFIG);
+	check_text(r, GOOD "queue-bytes = 2K\nmax-request = 2049\n",
+		   "coprocd: f: queue-bytes: is less than max-request\n");
+	check_text(r, GOOD "queue-bytes = 2K\nmax-request = 2K\n", NULL);
+	check_text(r, GOOD "restart-delay = 2s\nrestart-delay-max = 1s\n",
+		   "coprocd: f: restart-delay: is over restart-delay-max\n");
+	check_text(r, GOOD "restart-delay = 2s\nrestart-delay-max = 2s\n", NULL);
+	check_text(r, GOOD "ready = banner\n", "coprocd: f: ready: \"banner\" needs a banner\n");
+	check_text(r, GOOD "ready = banner\nbanner = lines:1\n", NULL);
+}
+
+/* The highest number stands for "leave it" in chown() and setuid(). */
+static void test_the_number_that_is_nobody_is_refused(void **state)
+{
+	static const char *const details[] = {"owner", "group", "allow-user", "allow-group"};
+	struct rig *r = *state;
+	char text[100];
+
+	for (size_t i = 0; i < ARRAY_SIZE(details); i++) {
+		snprintf(text, sizeof(text), "command = cat\nlisten = s,%s=4294967295\n",
+			 details[i]);
+		read_text(r, text);
+		assert_int_equal(r->exit_code, EXIT_CODE_CONFIG);
+		assert_non_null(strstr(r->message, "here; allowed are"));
+		snprintf(text, sizeof(text), "command = cat\nlisten = s,%s=4294967294\n",
+			 details[i]);
+		check_text(r, text, NULL);
+	}
+}
+
+static void test_root_may_run_the_program_as_somebody_else(void **state)
+{
+	struct rig *r = *state;
+
+	if (geteuid() != 0) {
+		read_text(r, GOOD "coprocess-user = root\n");
+		assert_non_null(strstr(r->message, "only root may run the program"));
+		return;
+	}
+	check_text(r, GOOD "coprocess-user = daemon\n", NULL);
+	assert_string_equal(r->config->engine.user, "daemon");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -322,6 +389,10 @@ int main(void)
 	    TEST(test_a_pattern_that_matches_everything_by_accident_is_refused),
 	    TEST(test_the_control_socket_is_no_other_socket),
 	    TEST(test_a_mode_is_octal_digits_and_nothing_else),
+	    TEST(test_a_runtime_directory_that_is_too_long_is_named),
+	    TEST(test_conflicts_name_the_file_and_exit_with_78),
+	    TEST(test_the_number_that_is_nobody_is_refused),
+	    TEST(test_root_may_run_the_program_as_somebody_else),
 	    TEST(test_a_user_brings_a_group_or_needs_one),
 	};
 

@@ -135,6 +135,8 @@ static void test_parse_escapes_become_bytes(void **state)
 	assert_memory_equal(bytes, expected, sizeof(expected));
 	assert_int_equal(parse_escapes("", bytes, &len), 0);
 	assert_int_equal(len, 0);
+	assert_int_equal(parse_escapes("\\xA0\\xaF\\x09", bytes, &len), 0);
+	assert_memory_equal(bytes, "\xa0\xaf\x09", 4);
 	assert_int_equal(parse_escapes("^ \xc3\xa4", bytes, &len), 0);
 	assert_int_equal(len, 4);
 }
