@@ -75,10 +75,27 @@ static const char *listen_detail(struct config_listen *l, const char *key, const
 	return NULL;
 }
 
+/* Note that @key is given; true if it was before and may stand only once. */
+static bool is_repeated(const char *key, unsigned *seen)
+{
+	static const char *const once[] = {"mode", "owner", "group", "replies"};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(once); i++) {
+		unsigned bit = 1U << i, before = *seen;
+
+		if (strcmp(key, once[i]) != 0)
+			continue;
+		*seen |= bit;
+		return before & bit;
+	}
+	return false;
+}
+
 /* The details behind the first comma; @text is cut to pieces. */
 static const char *listen_details(struct config_listen *l, char *text)
 {
 	const char *fault = NULL;
+	unsigned seen = 0;
 	char *word;
 
 	while (!fault && (word = strsep(&text, ","))) {
@@ -87,7 +104,8 @@ static const char *listen_details(struct config_listen *l, char *text)
 		if (!equals)
 			return "has a detail without \"=\"";
 		*equals = '\0';
-		fault = listen_detail(l, word, equals + 1);
+		fault = is_repeated(word, &seen) ? "has a detail twice"
+						 : listen_detail(l, word, equals + 1);
 	}
 	return fault;
 }

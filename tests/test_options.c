@@ -279,6 +279,22 @@ static void test_a_socket_has_no_empty_details(void **state)
 	refuse(r, "listen", "", "is empty");
 }
 
+static void test_a_detail_of_a_socket_stands_once_but_for_who_is_allowed(void **state)
+{
+	struct rig *r = *state;
+
+	set_fresh(r, option_find("listen"), "/a");
+	refuse(r, "listen", "/b,mode=0600,mode=0666", "has a detail twice");
+	refuse(r, "listen", "/c,owner=0,mode=0600,owner=0", "has a detail twice");
+	refuse(r, "listen", "/d,group=0,group=1", "has a detail twice");
+	refuse(r, "listen", "fd:e,replies=status,replies=plain", "has a detail twice");
+	refuse(r, "control", "/f,mode=0600,mode=0666", "has a detail twice");
+	assert_int_equal(set_fresh(r, option_find("listen"),
+				   "/a,mode=0600,owner=0,group=0,replies=status,allow-user=1,"
+				   "allow-user=2,allow-group=1,allow-group=2"),
+			 0);
+}
+
 static void test_the_control_socket_is_none_for_requests(void **state)
 {
 	struct rig *r = *state;
@@ -326,6 +342,7 @@ int main(void)
 	    TEST(test_only_repeatable_keys_may_stand_twice_in_a_file),
 	    TEST(test_the_mode_of_a_socket_is_octal_digits_alone),
 	    TEST(test_a_socket_has_no_empty_details),
+	    TEST(test_a_detail_of_a_socket_stands_once_but_for_who_is_allowed),
 	    TEST(test_the_control_socket_is_none_for_requests),
 	    TEST(test_documented_defaults_of_texts_are_those_in_force),
 	};
