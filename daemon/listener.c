@@ -95,8 +95,9 @@ static void deny(const struct listener *l, int fd)
 	       (int)cred.uid, (int)cred.gid, (int)cred.pid);
 	/* The socket's buffer is empty: the line fits, or the peer is gone. */
 	if (send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-		log_at(LOG_DEBUG, "%s: the denied peer has left", l->name);
-	fd_close(&fd);
+		fd_close(&fd);
+	else
+		denied_add(&l->hall->denied, fd);
 }
 
 static void accept_cb(struct evconnlistener *ev UNUSED, evutil_socket_t fd,

@@ -575,6 +575,7 @@ int hall_init(struct hall *h, struct event_base *base, struct coproc *engine,
 	TAILQ_INIT(&h->dirty);
 	TAILQ_INIT(&h->waiting);
 	TAILQ_INIT(&h->crowded);
+	denied_init(&h->denied, base);
 	event_assign(&h->flush, base, -1, 0, flush_cb, h);
 	h->area = malloc(AREA_SIZE);
 	return h->area ? 0 : -ENOMEM;
@@ -585,6 +586,7 @@ void hall_finish(struct hall *h)
 	struct session *s;
 
 	h->on_closed = NULL;
+	denied_finish(&h->denied);
 	while ((s = TAILQ_FIRST(&h->all)))
 		session_close(s);
 	if (event_initialized(&h->flush))

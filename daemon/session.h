@@ -12,6 +12,7 @@
 
 #include "buf.h"
 #include "config.h"
+#include "denied.h"
 #include "macros.h"
 #include "pack.h"
 
@@ -39,6 +40,7 @@ struct hall {
 	bool flushing;
 	char *area; /* what sessions read into, one after the other */
 	unsigned count;
+	struct denied_list denied; /* refused connections */
 	uint64_t last_id;
 	uint64_t bytes_in, bytes_out;
 	void (*on_closed)(void *ctx); /* a session has ended */
