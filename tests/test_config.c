@@ -109,7 +109,7 @@ static void assert_refused(void **state, const char *text, const char *where, co
 
 static void test_a_file_of_two_lines_is_enough(void **state)
 {
-	struct result *r = read_text(state, "command = cat -u\nlisten = /tmp/x.sock\n");
+	struct result *r = read_text(state, "command = cat -u\nlisten=/tmp/x.sock\n");
 
 	assert_int_equal(r->action, CONFIG_RUN);
 	assert_string_equal(r->config->engine.argv[0], "cat");

@@ -271,7 +271,7 @@ static void test_a_mode_is_octal_digits_and_nothing_else(void **state)
 		assert_int_equal(r->exit_code, EXIT_CODE_CONFIG);
 		assert_non_null(strstr(r->message, "mode is not octal"));
 	}
-	check_text(r, "command = cat\nlisten = s,mode=0777\n", NULL);
+	check_text(r, "command = cat\nlisten = s,replies=plain,mode=0777\n", NULL);
 	assert_int_equal(r->config->listens[0].mode, 0777);
 }
 
