@@ -8,7 +8,7 @@
  *
  *	coproc_options_init(&options);
  *	options.argv = argv;
- *	coproc_new(&options, base, &ops, my_ctx, &engine);
+ *	coproc_new(&options, base, &ops, my_ctx, &engine, error, sizeof(error));
  *	coproc_start(engine);
  *	coproc_submit(engine, &my->request, "query", 5, my_done, my);
  *	event_base_dispatch(base);
