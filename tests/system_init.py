@@ -42,6 +42,7 @@ class Machine:
         (self.config / f"{name}.conf").write_text(default if text is None else text)
 
     def script(self, *words: str) -> subprocess.CompletedProcess[str]:
+        self.note_daemons()  # one that ends at once has no pid file to find it by
         with subprocess.Popen([SCRIPT, *words], env=self.environment(), text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE) as script:
             # The daemons are ours once the script has left them: nobody else reaps them.
@@ -66,11 +67,14 @@ class Machine:
             env["CONFIG_DIR"] = str(self.config)
         return env
 
+    def note_daemons(self) -> None:
+        for path in self.run.glob("*.pid"):
+            with suppress(OSError, ValueError):
+                self.daemons.add(int(path.read_text()))
+
     def reap_until_end(self) -> None:
         while not self.ended.wait(0.01):
-            for path in self.run.glob("*.pid"):
-                with suppress(OSError, ValueError):
-                    self.daemons.add(int(path.read_text()))
+            self.note_daemons()
             self.daemons -= {pid for pid in self.daemons if pid != os.getpid() and not is_alive(pid)}
 
     def code(self, *words: str) -> int:
