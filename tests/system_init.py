@@ -147,10 +147,12 @@ def test_reload_replaces_the_process_while_the_socket_answers(directory: Path) -
 
         asker = threading.Thread(target=keep_asking)
         asker.start()
-        assert m.code("reload") == 0
-        wait_until("the second start", lambda: len(m.starts("one")) == 2)
-        done.set()
-        asker.join()
+        try:
+            assert m.code("reload") == 0
+            wait_until("the second start", lambda: len(m.starts("one")) == 2)
+        finally:
+            done.set()
+            asker.join()
         assert not wrong, wrong
         assert m.pid("one") == pid
 
