@@ -243,6 +243,15 @@ def test_one_whose_file_has_gone_is_still_stopped(directory: Path) -> None:
         assert not is_alive(pid)
 
 
+def test_one_whose_program_has_gone_is_still_stopped(directory: Path) -> None:
+    with machine(directory, "one") as m:
+        assert m.code("start") == 0
+        pid = m.pid("one")
+        m.daemon = str(directory / "gone" / Path(COPROCD).name)
+        assert m.code("stop") == 0
+        assert not is_alive(pid)
+
+
 def test_the_defaults_file_names_the_configuration_directory(directory: Path) -> None:
     with machine(directory, "one") as m:
         m.defaults.write_text(f"CONFIG_DIR={m.config}\nDAEMON=/nowhere/coprocd\n")
