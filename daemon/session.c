@@ -543,7 +543,7 @@ static void io_cb(evutil_socket_t fd, short what, void *arg)
 	if (what & EV_WRITE)
 		write_out(s);
 	/* Usually nothing but a wait for more follows, which needs no look at the end of turn. */
-	if (s->broken || s->eof || s->in.len || s->out.len)
+	if (s->broken || s->eof || s->in.len || s->out.len || (what & EV_WRITE))
 		session_mark_dirty(s);
 }
 
