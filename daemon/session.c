@@ -6,7 +6,8 @@
  * the end of each turn of the loop, writes.
  *
  * A client that we do not read from is watched for closing, edge-triggered, as
- * a level-triggered EV_CLOSED spins (libevent 2.1.12).
+ * a level-triggered EV_CLOSED spins (libevent 2.1.12). EV_READ is part of that:
+ * one that leaves replies unread is an error, which libevent reports as EV_READ.
  */
 #include "session_parts.h"
 
@@ -455,7 +456,7 @@ static void set_interest(struct session *s)
 	 * catch up before that, and are spared two system calls.
 	 */
 	s->throttled &= !asks;
-	interest |= s->eof || s->throttled ? EV_CLOSED | EV_ET : EV_READ;
+	interest |= s->eof || s->throttled ? EV_READ | EV_CLOSED | EV_ET : EV_READ;
 	if (s->out.len)
 		interest |= EV_WRITE;
 	if (interest == s->interest)
@@ -536,14 +537,14 @@ static void io_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct session *s = arg;
 
-	if ((what & EV_CLOSED) && fd_is_hung_up(fd))
+	if (((what & EV_CLOSED) || s->eof) && fd_is_hung_up(fd))
 		s->broken = true;
-	if ((what & EV_READ) && !s->broken)
+	if ((what & EV_READ) && !s->broken && !s->eof)
 		read_or_throttle(s);
 	if (what & EV_WRITE)
 		write_out(s);
 	/* Usually nothing but a wait for more follows, which needs no look at the end of turn. */
-	if (s->broken || s->eof || s->in.len || s->out.len || (what & EV_WRITE))
+	if (s->broken || s->eof || s->in.len || s->out.len || s->throttled || (what & EV_WRITE))
 		session_mark_dirty(s);
 }
 

@@ -32,10 +32,57 @@ static void test_p5_a_client_that_has_caught_up_costs_nothing(void **state)
 	ask(r, c, "and on", "and on");
 }
 
+/* ---- clients that leave ---- */
+
+/* Leave without reading the reply that is there: the daemon sees an error, not an end. */
+static void leave_unread(struct rig *r, struct client *c, const char *marker)
+{
+	struct pollfd p = {.fd = c->fd, .events = POLLIN};
+
+	rig_wait_asked(r, marker);
+	assert_int_equal(poll(&p, 1, 5000), 1);
+	client_close(c);
+	rig_wait_log(r, "session 1: closed");
+}
+
+static void test_p2_a_half_closed_client_that_leaves_replies_unread_is_gone(void **state)
+{
+	struct rig *r = *state;
+	struct client *c;
+
+	rig_start(r, "--log-level debug", "");
+	c = client_new(r);
+	say(r, c, "one\n!none\nnever\n");
+	client_end(c);
+	leave_unread(r, c, "!none");
+}
+
+static void test_p2_a_client_not_read_from_that_leaves_replies_unread_is_gone(void **state)
+{
+	struct rig *r = *state;
+	struct client *c;
+
+	rig_start(r, "--log-level debug --client-requests 2 --forbid ^bad", "");
+	c = client_new(r);
+	say(r, c, "one\n!none\nnever\nnever\n");
+	rig_wait_asked(r, "!none");
+	say(r, c, "never\n");
+	/* When another is answered the daemon has found that it may not read on. */
+	for (int i = 0; i < 2; i++) {
+		struct client *other = client_new(r);
+
+		say(r, other, "bad\n");
+		expect_start(r, other, "coprocd: error: bad-request:");
+	}
+	leave_unread(r, c, "!none");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    RIG_TEST(test_p5_a_client_that_has_caught_up_costs_nothing),
+	    RIG_TEST(test_p2_a_half_closed_client_that_leaves_replies_unread_is_gone),
+	    RIG_TEST(test_p2_a_client_not_read_from_that_leaves_replies_unread_is_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
