@@ -327,6 +327,8 @@ static bool may_ask(struct session *s, size_t len)
 		return false;
 	if (s->is_waiting || is_crowded(s))
 		return false;
+	/* What is longer is refused, which needs no room. */
+	len = MIN(len, c->engine.max_request);
 	if (c->overload == OVERLOAD_WAIT && !coproc_has_room(s->hall->engine, len)) {
 		wait_for_room(s);
 		return false;

@@ -77,12 +77,33 @@ static void test_p2_a_client_not_read_from_that_leaves_replies_unread_is_gone(vo
 	leave_unread(r, c, "!none");
 }
 
+/* ---- overload=wait ---- */
+
+static void test_p2_a_request_as_long_as_the_queue_ends_when_clients_wait(void **state)
+{
+	struct rig *r = *state;
+	struct client *c;
+	char line[1027];
+
+	memset(line, 'x', sizeof(line));
+	rig_start(r, "--overload wait --max-request 1K --queue-bytes 1K", "");
+	c = client_new(r);
+	line[1024] = '\r';
+	line[1025] = '\n';
+	say_bytes(r, c, line, 1026);
+	assert_int_equal(strlen(next_line(r, c)), 1024);
+	line[1024] = 'x';
+	say_bytes(r, c, line, 1026);
+	expect_start(r, c, "coprocd: error: too-long:");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    RIG_TEST(test_p5_a_client_that_has_caught_up_costs_nothing),
 	    RIG_TEST(test_p2_a_half_closed_client_that_leaves_replies_unread_is_gone),
 	    RIG_TEST(test_p2_a_client_not_read_from_that_leaves_replies_unread_is_gone),
+	    RIG_TEST(test_p2_a_request_as_long_as_the_queue_ends_when_clients_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
