@@ -318,6 +318,14 @@ static bool is_crowded(struct session *s)
 	return s->is_crowded;
 }
 
+/* Whether others have waited for longer, so that what room there is belongs to them. */
+static bool must_line_up(const struct session *s)
+{
+	const struct hall *h = s->hall;
+
+	return h->served != s && !TAILQ_EMPTY(&h->waiting);
+}
+
 /* Whether the session may hand one more request in now. */
 static bool may_ask(struct session *s, size_t len)
 {
@@ -329,7 +337,8 @@ static bool may_ask(struct session *s, size_t len)
 		return false;
 	/* What is longer is refused, which needs no room. */
 	len = MIN(len, c->engine.max_request);
-	if (c->overload == OVERLOAD_WAIT && !coproc_has_room(s->hall->engine, len)) {
+	if (c->overload == OVERLOAD_WAIT &&
+	    (must_line_up(s) || !coproc_has_room(s->hall->engine, len))) {
 		wait_for_room(s);
 		return false;
 	}
@@ -639,13 +648,18 @@ void hall_resume(struct hall *h)
 		uncrowd(s);
 		session_mark_dirty(s);
 	}
+	/* One after the other: who wants still more then waits behind all others. */
 	while ((s = TAILQ_FIRST(&h->waiting))) {
 		if (!coproc_has_room(h->engine, h->config->engine.max_request))
-			return;
+			break;
 		TAILQ_REMOVE(&h->waiting, s, waiting_link);
 		s->is_waiting = false;
-		session_mark_dirty(s);
+		h->served = s;
+		if (s->throttled && !s->eof && may_ask(s, 0) && !has_line(s))
+			read_in(s); /* what it waits to ask is still in the socket */
+		settle_session(s);
 	}
+	h->served = NULL;
 }
 
 bool hall_has_unwritten(const struct hall *h)

@@ -25,12 +25,13 @@ TAILQ_HEAD(session_list, session);
 STAILQ_HEAD(slot_list, slot);
 
 struct hall {
-	struct event_base *base;     /* borrowed */
-	struct coproc *engine;       /* borrowed */
-	const struct config *config; /* borrowed; changes with a reload */
-	struct session_list all;     /* owned; linked by session.link */
-	struct session_list dirty;   /* with something to write or resume; session.dirty_link */
-	struct session_list waiting; /* for room in the queue; session.waiting_link */
+	struct event_base *base;      /* borrowed */
+	struct coproc *engine;        /* borrowed */
+	const struct config *config;  /* borrowed; changes with a reload */
+	struct session_list all;      /* owned; linked by session.link */
+	struct session_list dirty;    /* with something to write or resume; session.dirty_link */
+	struct session_list waiting;  /* for room in the queue; session.waiting_link */
+	const struct session *served; /* borrowed; the one of them that has its turn, or NULL */
 	struct session_list
 	    crowded;    /* may not ask before others had a turn; session.crowded_link */
 	unsigned epoch; /* a number for each EPOCH_MS in which somebody sent */

@@ -97,6 +97,26 @@ static void test_p2_a_request_as_long_as_the_queue_ends_when_clients_wait(void *
 	expect_start(r, c, "coprocd: error: too-long:");
 }
 
+static void test_p5_clients_that_wait_for_room_take_turns(void **state)
+{
+	struct rig *r = *state;
+	struct client *many, *one;
+	char text[32];
+
+	rig_start(r, "--overload wait --queue 1 --client-requests 300 --request-timeout 0s",
+		  "--delay-ms 20");
+	many = client_new(r);
+	for (int i = 0; i < 100; i++) {
+		snprintf(text, sizeof(text), "many %d\n", i);
+		say(r, many, text);
+	}
+	/* By now it counts no longer as one that sends. */
+	rig_wait_asked(r, "many 15");
+	one = client_new(r);
+	ask(r, one, "one", "one");
+	assert_true(rig_count("asked", "many") < 60);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -104,6 +124,7 @@ int main(void)
 	    RIG_TEST(test_p2_a_half_closed_client_that_leaves_replies_unread_is_gone),
 	    RIG_TEST(test_p2_a_client_not_read_from_that_leaves_replies_unread_is_gone),
 	    RIG_TEST(test_p2_a_request_as_long_as_the_queue_ends_when_clients_wait),
+	    RIG_TEST(test_p5_clients_that_wait_for_room_take_turns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
