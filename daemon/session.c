@@ -145,9 +145,16 @@ static int keep_ending(struct slot *slot, enum coproc_code code, const char *byt
 {
 	struct session *s = slot->session;
 	char prefix[64];
-	int n = make_prefix(s, code, bytes, len, prefix, sizeof(prefix));
-	char *p = malloc((size_t)n + len + 1);
+	int n;
+	char *p;
 
+	if (code == COPROC_OK && s->out.len + s->kept + len > unsent_limit(s)) {
+		code = COPROC_OVERLOADED;
+		bytes = "replies behind an unfinished request are over client-buffer and max-reply";
+		len = strlen(bytes);
+	}
+	n = make_prefix(s, code, bytes, len, prefix, sizeof(prefix));
+	p = malloc((size_t)n + len + 1);
 	if (!p)
 		return -ENOMEM;
 	memcpy(p, prefix, (size_t)n);
@@ -156,6 +163,7 @@ static int keep_ending(struct slot *slot, enum coproc_code code, const char *byt
 	slot->ending_len = (size_t)n + len;
 	if (needs_newline(s, code, bytes, len))
 		p[slot->ending_len++] = '\n';
+	s->kept += slot->ending_len;
 	return 0;
 }
 
@@ -178,6 +186,7 @@ static void remove_first(struct session *s)
 	struct slot *slot = STAILQ_FIRST(&s->slots);
 
 	STAILQ_REMOVE_HEAD(&s->slots, link);
+	s->kept -= slot->ending_len;
 	slot_free(slot);
 	if (--s->unfinished)
 		return;
@@ -198,8 +207,9 @@ static void end_slot(struct slot *slot, enum coproc_code code, const char *bytes
 	emit_ending(s, code, bytes, len);
 	remove_first(s);
 	while ((slot = STAILQ_FIRST(&s->slots)) && !slot->pending) {
-		if (slot->ending)
-			emit(s, slot->ending, slot->ending_len);
+		/* Bounded already, by keep_ending(). */
+		if (slot->ending && buf_add(&s->out, slot->ending, slot->ending_len))
+			break_off(s, "no memory for its reply");
 		remove_first(s);
 	}
 	session_mark_dirty(s); /* it may read on */
@@ -331,7 +341,8 @@ static bool may_ask(struct session *s, size_t len)
 {
 	const struct config *c = s->hall->config;
 
-	if (s->broken || s->unfinished >= c->client_requests || s->out.len >= c->client_buffer)
+	if (s->broken || s->unfinished >= c->client_requests ||
+	    s->out.len + s->kept >= c->client_buffer)
 		return false;
 	if (s->is_waiting || is_crowded(s))
 		return false;

@@ -58,6 +58,7 @@ struct session {
 	struct slot_list slots; /* owned; unfinished requests, the oldest first */
 	struct buf in;          /* received, not yet cut into requests */
 	struct buf out;         /* not yet written */
+	size_t kept;            /* bytes of endings whose turn has not come */
 	size_t scanned;         /* bytes of `in` known to hold no end of line */
 	uint64_t id;
 	int fd; /* owned */

@@ -72,6 +72,7 @@ static int slot_load(struct session *s, struct unpack *u)
 		return -ENOMEM;
 	memcpy(slot->ending, bytes, len);
 	slot->ending_len = len;
+	s->kept += len;
 	return 0;
 }
 

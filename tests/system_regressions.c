@@ -117,6 +117,34 @@ static void test_p5_clients_that_wait_for_room_take_turns(void **state)
 	assert_true(rig_count("asked", "many") < 60);
 }
 
+/* ---- replies that come out of turn ---- */
+
+static void test_p4_replies_behind_an_unfinished_request_are_bounded(void **state)
+{
+	struct rig *r = *state;
+	struct client *c;
+	unsigned refused = 0;
+
+	rig_start(r, "--workers 2 --max-reply 1M --client-buffer 1M", "");
+	c = client_new(r);
+	say(r, c, "!sleep 1500 first\n");
+	rig_wait_asked(r, "!sleep 1500 first");
+	for (int i = 0; i < 20; i++)
+		say(r, c, "!big 1000000\n");
+	expect(r, c, "first");
+	for (int i = 0; i < 20; i++) {
+		const char *line = next_line(r, c);
+
+		assert_non_null(line);
+		if (strlen(line) == 1000000)
+			continue;
+		assert_memory_equal(line, "coprocd: error: overloaded:", 27);
+		refused++;
+	}
+	assert_true(refused >= 10);
+	ask(r, c, "and on", "and on");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +153,7 @@ int main(void)
 	    RIG_TEST(test_p2_a_client_not_read_from_that_leaves_replies_unread_is_gone),
 	    RIG_TEST(test_p2_a_request_as_long_as_the_queue_ends_when_clients_wait),
 	    RIG_TEST(test_p5_clients_that_wait_for_room_take_turns),
+	    RIG_TEST(test_p4_replies_behind_an_unfinished_request_are_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
