@@ -127,10 +127,13 @@ void stream_out_save(const struct stream_out *s, struct pack *p)
 	size_t len = evbuffer_get_length(out);
 	char *copy = malloc(len + 1);
 
+	/* A bufferevent keeps the front of its output frozen, against copying too. */
+	evbuffer_unfreeze(out, 1);
 	if (!copy || evbuffer_copyout(out, copy, len) != (ev_ssize_t)len)
 		p->failed = true;
 	else
 		pack_bytes(p, copy, len);
+	evbuffer_freeze(out, 1);
 	free(copy);
 	pack_bytes(p, s->staged.len ? buf_bytes(&s->staged) : NULL, s->staged.len);
 }

@@ -145,6 +145,31 @@ static void test_p4_replies_behind_an_unfinished_request_are_bounded(void **stat
 	ask(r, c, "and on", "and on");
 }
 
+/* ---- upgrades ---- */
+
+static void test_p7_an_upgrade_keeps_what_the_process_has_not_read_yet(void **state)
+{
+	enum { LENGTH = 300000 };
+	struct rig *r = *state;
+	struct client *c;
+	char *line = malloc(LENGTH + 1);
+
+	assert_non_null(line);
+	memset(line, 'x', LENGTH);
+	line[LENGTH] = '\n';
+	rig_start(r, "--window 2 --max-request 1M", "");
+	c = client_new(r);
+	say(r, c, "!sleep 2000 first\n");
+	rig_wait_asked(r, "!sleep");
+	say_bytes(r, c, line, LENGTH + 1);
+	free(line);
+	rig_signal(r, SIGUSR2);
+	rig_wait_log(r, "goes on with 1 clients");
+	expect(r, c, "first");
+	assert_int_equal(strlen(next_line(r, c)), LENGTH);
+	rig_wait_starts(r, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,6 +179,7 @@ int main(void)
 	    RIG_TEST(test_p2_a_request_as_long_as_the_queue_ends_when_clients_wait),
 	    RIG_TEST(test_p5_clients_that_wait_for_room_take_turns),
 	    RIG_TEST(test_p4_replies_behind_an_unfinished_request_are_bounded),
+	    RIG_TEST(test_p7_an_upgrade_keeps_what_the_process_has_not_read_yet),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
