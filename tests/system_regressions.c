@@ -160,7 +160,7 @@ static void test_p7_an_upgrade_keeps_what_the_process_has_not_read_yet(void **st
 	rig_start(r, "--window 2 --max-request 1M", "");
 	c = client_new(r);
 	say(r, c, "!sleep 2000 first\n");
-	rig_wait_asked(r, "!sleep");
+	rig_wait_asked(r, "!sleep 2000 first");
 	say_bytes(r, c, line, LENGTH + 1);
 	free(line);
 	rig_signal(r, SIGUSR2);
