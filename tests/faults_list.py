@@ -67,7 +67,10 @@ def upgrade_twice(cell: Cell) -> None:
     poll(lambda: not daemon.strangers())
     for _ in range(50):
         daemon.signal(signal.SIGUSR2)
-        poll(lambda: bool(daemon.strangers()))
+        # The look takes a few milliseconds: on a busy machine it may be over before it is seen.
+        end = time.monotonic() + 0.2
+        while not daemon.strangers() and time.monotonic() < end:
+            time.sleep(0.0002)
         for pid in daemon.strangers():
             send_signal(pid, signal.SIGSTOP)
             time.sleep(0.002)
