@@ -51,7 +51,7 @@ struct config_listen {
 	size_t allow_group_count;
 };
 
-struct config_patterns; /* compiled regular expressions (PCRE2) */
+struct patterns;
 
 struct config {
 	struct coproc_options engine; /* what it points to is owned by this struct */
@@ -65,7 +65,7 @@ struct config {
 	unsigned client_requests;
 	size_t client_buffer;
 	enum config_overload overload;
-	struct config_patterns *forbid; /* owned; NULL if none */
+	struct patterns *forbid; /* owned; NULL if none */
 
 	char *user; /* of the daemon after binding; NULL: stay. As given, and resolved: */
 	char *group;

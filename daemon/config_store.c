@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "config_store.h"
 
-#include "forbid.h"
 #include "parse.h"
+#include "patterns.h"
 
 #include <stdlib.h>
 #include <syslog.h>
@@ -51,7 +51,7 @@ void config_free(struct config *c)
 		return;
 	for (size_t i = 0; i < c->store->count; i++)
 		free(c->store->kept[i]);
-	forbid_free(c->forbid);
+	patterns_free(c->forbid);
 	parse_words_free(c->store->words);
 	free(c->store->env);
 	free(c->store->kept);

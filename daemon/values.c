@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "values.h"
 
-#include "forbid.h"
 #include "framing.h"
 #include "greeting.h"
 #include "parse.h"
 #include "parse_listen.h"
+#include "patterns.h"
 #include "users.h"
 
 #include <errno.h>
@@ -233,12 +233,12 @@ static int add_pattern(struct config *c, const struct option_row *row, const cha
 	if (!*value)
 		return refuse(row, why, size, "is empty and would match everything");
 	text = config_keep(c, strdup(value));
-	return text ? forbid_add(&c->forbid, text, why, size) : -ENOMEM;
+	return text ? patterns_add(&c->forbid, text, why, size) : -ENOMEM;
 }
 
 const char *config_forbidden(const struct config *c, const char *bytes, size_t len)
 {
-	return forbid_match(c->forbid, bytes, len);
+	return patterns_match(c->forbid, bytes, len);
 }
 
 /* ---- users ---- */

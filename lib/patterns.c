@@ -7,10 +7,11 @@
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 
-#include "forbid.h"
+#include "patterns.h"
 
 #include <errno.h>
 #include <pcre2.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -30,7 +31,7 @@ struct pattern {
 	const char *text; /* borrowed */
 };
 
-struct config_patterns {
+struct patterns {
 	struct pattern *list; /* owned */
 	size_t count;
 	pcre2_match_data *data; /* owned */
@@ -57,23 +58,23 @@ static int on_callout(pcre2_callout_block *block, void *arg)
 	return clock() < m->end ? 0 : PCRE2_ERROR_MATCHLIMIT;
 }
 
-static struct config_patterns *forbid_new(void)
+static struct patterns *patterns_new(void)
 {
-	struct config_patterns *p = calloc(1, sizeof(*p));
+	struct patterns *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return NULL;
-	p->data = pcre2_match_data_create(1, NULL);
+	p->data = pcre2_match_data_create(2, NULL);
 	p->limits = pcre2_match_context_create(NULL);
 	if (!p->data || !p->limits) {
-		forbid_free(p);
+		patterns_free(p);
 		return NULL;
 	}
 	pcre2_set_match_limit(p->limits, MATCH_LIMIT);
 	return p;
 }
 
-void forbid_free(struct config_patterns *p)
+void patterns_free(struct patterns *p)
 {
 	if (!p)
 		return;
@@ -85,9 +86,9 @@ void forbid_free(struct config_patterns *p)
 	free(p);
 }
 
-int forbid_add(struct config_patterns **patterns, const char *text, char *why, size_t why_size)
+int patterns_add(struct patterns **patterns, const char *text, char *why, size_t why_size)
 {
-	struct config_patterns *p = *patterns ? *patterns : forbid_new();
+	struct patterns *p = *patterns ? *patterns : patterns_new();
 	struct pattern *list;
 	char message[200];
 	PCRE2_SIZE offset;
@@ -108,23 +109,45 @@ int forbid_add(struct config_patterns **patterns, const char *text, char *why, s
 		snprintf(why, why_size, "is no regular expression (PCRE2): %s at byte %zu", message,
 			 offset);
 		return -EINVAL;
-	} /* without it matching is slower */
+	}
 	list[p->count++] = (struct pattern){.code = code, .text = text};
 	return 0;
 }
 
-const char *forbid_match(struct config_patterns *p, const char *bytes, size_t len)
+/* Match one of them: what pcre2_match() returns. */
+static int match_one(struct patterns *p, const struct pattern *pattern, const char *bytes,
+		     size_t len)
 {
 	int64_t budget_us = BUDGET_US + (int64_t)(len / 1024) * BUDGET_US_PER_KIB;
+	struct meter m = {.budget = (clock_t)(budget_us * CLOCKS_PER_SEC / 1000000)};
 
-	for (size_t i = 0; p && i < p->count; i++) {
-		struct meter m = {.budget = (clock_t)(budget_us * CLOCKS_PER_SEC / 1000000)};
-		int rc;
+	pcre2_set_callout(p->limits, on_callout, &m);
+	return pcre2_match(pattern->code, (PCRE2_SPTR)bytes, len, 0, 0, p->data, p->limits);
+}
 
-		pcre2_set_callout(p->limits, on_callout, &m);
-		rc = pcre2_match(p->list[i].code, (PCRE2_SPTR)bytes, len, 0, 0, p->data, p->limits);
-		if (rc != PCRE2_ERROR_NOMATCH)
+const char *patterns_match(struct patterns *p, const char *bytes, size_t len)
+{
+	for (size_t i = 0; p && i < p->count; i++)
+		if (match_one(p, &p->list[i], bytes, len) != PCRE2_ERROR_NOMATCH)
 			return p->list[i].text;
-	}
 	return NULL;
+}
+
+bool patterns_find(struct patterns *p, const char *bytes, size_t len, size_t group[2])
+{
+	for (size_t i = 0; p && i < p->count; i++) {
+		int rc = match_one(p, &p->list[i], bytes, len);
+		const PCRE2_SIZE *at = pcre2_get_ovector_pointer(p->data);
+		/* 0: there are more groups than there is room for, the first among them */
+		bool has_group = rc != 1 && at[2] != PCRE2_UNSET;
+
+		if (rc < 0)
+			continue;
+		if (group) {
+			group[0] = has_group ? at[2] : 0;
+			group[1] = has_group ? at[3] : 0;
+		}
+		return true;
+	}
+	return false;
 }
