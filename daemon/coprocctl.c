@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The client tool: the command line. What it does is in ctl_ask.c. */
+/* The client tool: the command line. What it does is in ctl_ask.c and ctl_probe.c. */
 #include "ctl_ask.h"
+#include "ctl_probe.h"
 
 #include "macros.h"
 #include "parse.h"
@@ -17,6 +18,7 @@
 static const char usage[] =
     "usage: coprocctl [-s SOCKET] [-t TIMEOUT] [--status] ask [LINE...]\n"
     "       coprocctl [-s CONTROL] [-t TIMEOUT] status|restart|reload|upgrade\n"
+    "       coprocctl probe [--request LINE]... [--time-limit DURATION] [--] COMMAND [ARG...]\n"
     "Ask the program behind a coprocd, one request for each LINE, else for each line of stdin.\n"
     "  -s, --socket SOCKET    the daemon's socket ($COPROCD_SOCKET, else " DEFAULT_SOCKET ")\n"
     "  -t, --timeout TIMEOUT  give up when nothing comes for this long: 500ms 5s 2m; 0: never "
@@ -24,6 +26,7 @@ static const char usage[] =
     "  --status               the listener has replies=status\n"
     "The other commands go to the daemon's control socket ($COPROCD_CONTROL, else " DEFAULT_CONTROL
     ").\n"
+    "probe tries COMMAND, says what it is like and prints the configuration that serves it.\n"
     "  --help, --version\n"
     "Exit status: 0 all answered, 2 time-out, 3 cannot connect, 4 connection lost, 64 usage;\n"
     "for the first error: 10 timeout, 11 crashed, 12 overloaded, 13 unavailable, 14 too-long,\n"
@@ -94,7 +97,7 @@ static bool is_control(const char *command)
 /* The arguments behind the options: the command and its lines. */
 static bool take_command(struct ctl_options *o, int argc, char *const *argv)
 {
-	static const char commands[] = "ask, status, restart, reload and upgrade";
+	static const char commands[] = "ask, probe, status, restart, reload and upgrade";
 
 	if (argc < 1) {
 		fprintf(stderr, "coprocctl: no command; there are %s\n%s", commands, usage);
@@ -135,6 +138,8 @@ int main(int argc, char **argv)
 	/* `+`: what stands behind the command is a LINE, also if it starts with a dash. */
 	while ((option = getopt_long(argc, argv, "+s:t:", long_options, NULL)) != -1)
 		set_option(&options, option);
+	if (optind < argc && !strcmp(argv[optind], "probe"))
+		return ctl_probe(argc - optind, argv + optind);
 	if (!take_command(&options, argc - optind, argv + optind))
 		return CTL_USAGE;
 	return ctl_ask(&options);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef DAEMON_PROBE_CONFIG_H
+#define DAEMON_PROBE_CONFIG_H
+
+/* Findings as a configuration of coprocd. */
+
+#include "macros.h"
+#include "probe_findings.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+/* Whether there is a way to serve the program. */
+bool config_is_possible(const struct findings *f);
+
+/* Where the printed configuration listens; the caller's, NULL without memory. */
+char *config_socket(const struct findings *f);
+
+/* Write the configuration, with a comment on each line of it. 0 or -ENOMEM. */
+int config_print(const struct findings *f, FILE *out) WARN_UNUSED;
+
+#endif
