@@ -54,6 +54,8 @@ void config_free(struct config *c)
 	patterns_free(c->forbid);
 	parse_words_free(c->store->words);
 	free(c->store->env);
+	free(c->store->async);
+	free(c->store->no_reply);
 	free(c->store->kept);
 	free(c->store);
 	for (size_t i = 0; i < c->listen_count; i++) {

@@ -12,7 +12,8 @@ struct config_store {
 	size_t count;
 	char **env; /* NULL-terminated; its strings are kept, the array is owned here */
 	size_t env_count;
-	char **words; /* of `command` */
+	char **words;             /* of `command` */
+	char **async, **no_reply; /* as env */
 };
 
 /* A complete config with every default, or NULL without memory. */

@@ -26,7 +26,11 @@ enum option_type {
 	OPTION_LISTEN,
 	OPTION_CONTROL, /* PATH[,mode=..] of the control socket */
 	OPTION_FORBID,  /* regular expression, added to a list */
-	OPTION_USER,    /* name or number of a user */
+	OPTION_ASYNC,   /* the same, to another, as the next */
+	OPTION_NO_REPLY,
+	OPTION_END,    /* "strip" or "keep" */
+	OPTION_HEALTH, /* REQUEST=>REPLY */
+	OPTION_USER,   /* name or number of a user */
 	OPTION_GROUP,
 	OPTION_COPROCESS_USER, /* the name of a user */
 	OPTION_FILE,           /* of the command line only, as the next two */

@@ -255,6 +255,8 @@ static void on_event(void *ctx, const struct coproc_event *event)
 	case COPROC_EV_STOPPED:
 	case COPROC_EV_LATE:
 	case COPROC_EV_POISON:
+	case COPROC_EV_SILENT:
+	case COPROC_EV_ASYNC:
 	case COPROC_EV_STDERR:
 		break;
 	}

@@ -3,6 +3,7 @@
 
 #include "framing.h"
 #include "greeting.h"
+#include "marker.h"
 #include "parse.h"
 #include "parse_listen.h"
 #include "patterns.h"
@@ -105,12 +106,39 @@ static int set_framing(struct config *c, const struct option_row *row, const cha
 		       size_t size)
 {
 	struct framing_spec spec;
+	int rc = framing_spec_parse(value, &spec, why, size);
 
-	if (framing_spec_parse(value, &spec)) {
-		snprintf(why, size, "is no framing; allowed is %s", framing_allowed());
-		return -EINVAL;
-	}
+	if (rc)
+		return rc;
+	framing_spec_finish(&spec);
 	return set_text(c, row, value, why, size);
+}
+
+static int set_end(struct config *c, const struct option_row *row, const char *value, char *why,
+		   size_t size)
+{
+	bool strip = !strcmp(value, "strip");
+
+	if (!strip && strcmp(value, "keep") != 0)
+		return refuse(row, why, size, "is neither");
+	*(bool *)member(c, row) = strip;
+	return 0;
+}
+
+static int set_health(struct config *c, const struct option_row *row, const char *value, char *why,
+		      size_t size)
+{
+	const char *arrow = strstr(value, "=>");
+	struct marker m = {0};
+	int rc;
+
+	if (!arrow || arrow == value)
+		return refuse(row, why, size, "lacks REQUEST or =>");
+	rc = marker_parse(value, strlen(value), &m);
+	marker_finish(&m);
+	if (rc == -EINVAL)
+		return refuse(row, why, size, "has an unknown escape");
+	return rc ? rc : set_text(c, row, value, why, size);
 }
 
 static int set_banner(struct config *c, const struct option_row *row, const char *value, char *why,
@@ -177,6 +205,43 @@ static int add_env(struct config *c, const struct option_row *row, const char *v
 		return -ENOMEM;
 	env[++s->env_count] = NULL;
 	return 0;
+}
+
+/* Append a regular expression to a NULL-terminated list, once it is known to be one. */
+static int add_checked(struct config *c, char ***list, const struct option_row *row,
+		       const char *value, char *why, size_t size)
+{
+	struct patterns *scratch = NULL;
+	size_t n = 0;
+	char **longer;
+	int rc;
+
+	if (!*value)
+		return refuse(row, why, size, "is empty and would match everything");
+	rc = patterns_add(&scratch, value, why, size);
+	patterns_free(scratch);
+	while (*list && (*list)[n])
+		n++;
+	longer = rc ? NULL : realloc(*list, (n + 2) * sizeof(*longer));
+	if (!longer)
+		return rc ? rc : -ENOMEM;
+	*list = longer;
+	longer[n + 1] = NULL;
+	longer[n] = config_keep(c, strdup(value));
+	*(char *const **)member(c, row) = longer;
+	return longer[n] ? 0 : -ENOMEM;
+}
+
+static int add_async(struct config *c, const struct option_row *row, const char *value, char *why,
+		     size_t size)
+{
+	return add_checked(c, &c->store->async, row, value, why, size);
+}
+
+static int add_no_reply(struct config *c, const struct option_row *row, const char *value,
+			char *why, size_t size)
+{
+	return add_checked(c, &c->store->no_reply, row, value, why, size);
 }
 
 static int set_words(struct config *c, char **words)
@@ -350,6 +415,8 @@ int value_set(struct config *c, const struct option_row *row, const char *value,
 	    [OPTION_FRAMING] = set_framing,   [OPTION_BYTES] = set_bytes,
 	    [OPTION_ENV] = add_env,           [OPTION_COMMAND] = set_command,
 	    [OPTION_LISTEN] = add_listen,     [OPTION_CONTROL] = set_control,
+	    [OPTION_ASYNC] = add_async,       [OPTION_NO_REPLY] = add_no_reply,
+	    [OPTION_END] = set_end,           [OPTION_HEALTH] = set_health,
 	    [OPTION_FORBID] = add_pattern,    [OPTION_USER] = set_user,
 	    [OPTION_GROUP] = set_group,       [OPTION_COPROCESS_USER] = set_coprocess_user,
 	};

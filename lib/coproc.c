@@ -54,8 +54,9 @@ struct coproc {
 	unsigned spare;      /* places with the workers that nothing waits for */
 	bool spare_wanted;   /* somebody was told that there are none */
 	enum stop_phase phase;
-	bool out_of_time; /* stopping: what is pending is given up */
-	bool kill;        /* asked to stop twice */
+	bool out_of_time;  /* stopping: what is pending is given up */
+	bool kill;         /* asked to stop twice */
+	bool silence_told; /* COPROC_EV_SILENT was reported */
 	int64_t stop_by_ms;
 	int64_t rate_since_ms; /* the speed is counted since, */
 	uint64_t rate_count;   /* from this many answers on, */
@@ -336,6 +337,17 @@ void coproc_cancel(struct coproc *e, struct coproc_request *r)
 
 /* ---- the end of a turn ---- */
 
+/* A request that has no reply ends when it is on its way, with an empty one. */
+static void tell(struct coproc *e, struct worker *w, struct coproc_request *r)
+{
+	if (worker_tell(w, r->bytes, r->len)) {
+		end_with_error(e, r, COPROC_OVERLOADED, "out of memory");
+		return;
+	}
+	unlink_request(e, r);
+	finish(e, r, COPROC_OK, "", 0);
+}
+
 /* Move what waits to workers with room, in order. */
 static void dispatch(struct coproc *e)
 {
@@ -349,6 +361,10 @@ static void dispatch(struct coproc *e)
 		/* pool_pick() may have found a surplus and put a request back. */
 		if (!w || r != queue_first(&e->queue))
 			break;
+		if (!worker_has_reply(w, r->bytes, r->len)) {
+			tell(e, w, r);
+			continue;
+		}
 		if (worker_send(w, r->bytes, r->len, r, exclusive, &r->flight)) {
 			end_with_error(e, r, COPROC_OVERLOADED, "out of memory");
 			continue;
@@ -431,6 +447,22 @@ static void flush_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	set_timer(e);
 }
 
+/* Most often a program that has never written a byte buffers its output in blocks. */
+static void tell_of_silence(struct coproc *e)
+{
+	struct coproc_event event = {
+	    .kind = COPROC_EV_SILENT,
+	    .level = LOG_WARNING,
+	    .text = options(e)->line_buffered || options(e)->pty
+			? "a request has timed out, and not one byte has come from the process"
+			: "a request has timed out, and not one byte has come from the process "
+			  "(stdout may be block-buffered: try line-buffered = yes)"};
+
+	e->silence_told = true;
+	if (e->ops->on_event)
+		e->ops->on_event(e->ctx, &event);
+}
+
 /* End what has waited too long. The oldest comes first, as all have the same limit. */
 static void expire(struct coproc *e, int64_t now)
 {
@@ -443,6 +475,8 @@ static void expire(struct coproc *e, int64_t now)
 
 		snprintf(text, sizeof(text), "%s within %lld ms",
 			 had_process ? "no reply" : "no process was ready", (long long)timeout_ms);
+		if (r->worker && !r->worker->has_output && !e->silence_told)
+			tell_of_silence(e);
 		end_with_error(e, r, had_process ? COPROC_TIMEOUT : COPROC_UNAVAILABLE, text);
 	}
 }

@@ -106,9 +106,16 @@ struct coproc_options {
 	bool pty;              /* stdout is a raw pseudo-terminal */
 
 	/* Requests and replies. */
-	const char *banner; /* output before the first reply, NULL: none */
-	const char *ready;  /* what proves the process ready, NULL: "start" */
-	const char *reply;  /* framing: "line" */
+	const char *banner;    /* output before the first reply, NULL: none */
+	const char *ready;     /* what proves the process ready, NULL: "start" */
+	const char *reply;     /* framing, as the daemon's option: "line" ... */
+	bool strip_end;        /* what ends a reply (a line, a prompt, a NUL) is not handed on */
+	char *const *async;    /* regular expressions of lines that are no replies, as the next */
+	char *const *no_reply; /* of requests without a reply; NULL-terminated, NULL: none */
+	const char *cancel;    /* written when nobody waits for the running request any more */
+	size_t cancel_len;
+	const char *health; /* "REQUEST=>REPLY", asked when idle; NULL: none */
+	int64_t health_interval_ms;
 	const char *prefix; /* bytes before each request */
 	size_t prefix_len;
 	const char *suffix; /* bytes after each request; default LF */
@@ -164,6 +171,8 @@ enum coproc_event_kind {
 	COPROC_EV_STOPPED,        /* ended as asked */
 	COPROC_EV_LATE,           /* a late reply came to its tombstone and was dropped */
 	COPROC_EV_POISON,         /* a request crashed the process at each try */
+	COPROC_EV_SILENT,         /* a time-out, and not one byte has ever come: buffering? */
+	COPROC_EV_ASYNC,          /* a line of stdout that is no reply */
 	COPROC_EV_STDERR,         /* one line of the process's stderr */
 };
 

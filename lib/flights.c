@@ -4,10 +4,16 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
-static struct flight *flight_at(const struct flights *f, uint32_t place)
+struct flight *flights_at(const struct flights *f, uint32_t place)
 {
 	return &f->ring[place & f->mask];
+}
+
+static bool is_channel(const struct flights *f)
+{
+	return f->framing.spec && f->framing.spec->kind == FRAMING_CHANNEL;
 }
 
 int flights_init(struct flights *f, unsigned window, const struct framing_spec *spec,
@@ -15,77 +21,190 @@ int flights_init(struct flights *f, unsigned window, const struct framing_spec *
 {
 	uint32_t size = 1;
 
-	while (size < window)
+	*f = (struct flights){.framing = {.spec = spec, .max_reply = max_reply}};
+	/* One that is slow must not hold up those that are answered before it. */
+	while (size < (is_channel(f) ? window * 8 : window))
 		size *= 2;
-	*f = (struct flights){.mask = size - 1, .framing = {.spec = spec, .max_reply = max_reply}};
+	f->mask = size - 1;
 	f->ring = calloc(size, sizeof(*f->ring));
-	return f->ring ? 0 : -ENOMEM;
+	if (is_channel(f))
+		f->order = calloc(size, sizeof(*f->order));
+	return f->ring && (f->order || !is_channel(f)) ? 0 : -ENOMEM;
 }
 
 void flights_finish(struct flights *f)
 {
 	free(f->ring);
+	free(f->order);
 	buf_finish(&f->bytes);
 	*f = (struct flights){0};
 }
 
 uint32_t flights_push(struct flights *f, void *tag, bool suspicious)
 {
-	assert(flights_count(f) <= f->mask);
-	*flight_at(f, f->tail) = (struct flight){.tag = tag, .suspicious = suspicious};
+	assert(flights_free(f));
+	*flights_at(f, f->tail) = (struct flight){.tag = tag, .suspicious = suspicious};
 	return f->tail++;
 }
 
 void flights_forget(struct flights *f, uint32_t place)
 {
-	assert(place - f->head < flights_count(f));
-	flight_at(f, place)->tag = NULL;
+	assert(place - f->head < f->tail - f->head);
+	flights_at(f, place)->tag = NULL;
 }
 
 bool flights_is_suspicious(const struct flights *f)
 {
-	return flight_at(f, f->head)->suspicious;
+	return flights_at(f, f->head)->suspicious;
+}
+
+struct flight *flights_oldest(const struct flights *f)
+{
+	uint32_t place = f->parsed;
+
+	return place == f->tail ? NULL : flights_at(f, place);
+}
+
+/* Give a tagged reply to its place. Returns false if it has none. */
+static bool take_tagged(struct flights *f, const struct frame *frame)
+{
+	uint32_t place = (uint32_t)frame->from;
+	struct flight *flight = flights_at(f, place);
+
+	if (frame->from > UINT32_MAX || place - f->head >= f->tail - f->head || flight->done)
+		return false;
+	flight->off = f->parsed_bytes + frame->off;
+	flight->len = frame->len;
+	flight->done = true;
+	f->order[f->order_count++] = place;
+	f->answered++;
+	return true;
+}
+
+static void take_in_order(struct flights *f, const struct frame *frame)
+{
+	struct flight *flight = flights_at(f, f->parsed++);
+
+	flight->off = f->parsed_bytes + frame->off;
+	flight->len = frame->len;
+}
+
+/* Cut a line out that is part of no reply. */
+static void cut_async(struct flights *f, const struct frame *frame)
+{
+	char *line = buf_bytes(&f->bytes) + f->parsed_bytes + frame->off;
+
+	if (f->on_async)
+		f->on_async(f->ctx, line, frame->len);
+	memmove(line, line + frame->len, f->bytes.len - f->parsed_bytes - frame->off - frame->len);
+	f->bytes.len -= frame->len;
+}
+
+static enum flights_verdict parse_idle(struct flights *f)
+{
+	enum frame_result result = FRAME_ASYNC;
+	struct frame frame = {0};
+
+	while (result == FRAME_ASYNC && f->bytes.len > f->parsed_bytes) {
+		result = framing_idle(&f->framing, buf_bytes(&f->bytes) + f->parsed_bytes,
+				      f->bytes.len - f->parsed_bytes, &frame);
+		if (result == FRAME_ASYNC)
+			cut_async(f, &frame);
+	}
+	if (f->bytes.len > f->parsed_bytes)
+		return result == FRAME_PARTIAL ? FLIGHTS_LOOSE : FLIGHTS_SURPLUS;
+	return flights_has_reply(f) ? FLIGHTS_READY : FLIGHTS_PARTIAL;
 }
 
 enum flights_verdict flights_parse(struct flights *f)
 {
-	const char *bytes = buf_bytes(&f->bytes);
-	size_t len = f->bytes.len;
-	struct frame frame;
+	struct frame frame = {0};
 
-	while (f->parsed != f->tail && len > f->parsed_bytes) {
-		enum frame_result result = framing_next(&f->framing, bytes + f->parsed_bytes,
-							len - f->parsed_bytes, &frame);
-		struct flight *flight = flight_at(f, f->parsed);
+	while (f->parsed + f->answered != f->tail && f->bytes.len > f->parsed_bytes) {
+		struct framing *framing = &f->framing;
+		enum frame_result result;
 
+		framing->number = flights_at(f, f->parsed)->nonce;
+		result = framing_next(framing, buf_bytes(&f->bytes) + f->parsed_bytes,
+				      f->bytes.len - f->parsed_bytes, &frame);
 		if (result == FRAME_TOO_LONG)
 			return FLIGHTS_TOO_LONG;
 		if (result == FRAME_PARTIAL)
-			break;
-		flight->off = f->parsed_bytes + frame.off;
-		flight->len = frame.len;
+			return flights_has_reply(f) ? FLIGHTS_READY : FLIGHTS_PARTIAL;
+		if (result == FRAME_ASYNC) {
+			cut_async(f, &frame);
+			continue;
+		}
+		if (result == FRAME_DESYNC || (is_channel(f) && !take_tagged(f, &frame)))
+			return FLIGHTS_LOST;
+		if (!is_channel(f))
+			take_in_order(f, &frame);
 		f->parsed_bytes += frame.used;
-		f->parsed++;
 	}
-	if (f->parsed == f->tail && len > f->parsed_bytes)
-		return FLIGHTS_SURPLUS;
-	return flights_has_reply(f) ? FLIGHTS_READY : FLIGHTS_PARTIAL;
+	return parse_idle(f);
+}
+
+static void hand_on(const struct flights *f, const struct flight *flight,
+		    const struct flight_sink *sink)
+{
+	if (flight->tag)
+		sink->on_reply(sink->ctx, flight->tag, buf_bytes(&f->bytes) + flight->off,
+			       flight->len);
+	else
+		sink->on_late(sink->ctx);
+}
+
+/* Tagged replies, as they came; then the places at the front that are done are free. */
+static void release_tagged(struct flights *f, const struct flight_sink *sink)
+{
+	for (uint32_t i = 0; i < f->order_count; i++) {
+		struct flight *flight = flights_at(f, f->order[i]);
+
+		hand_on(f, flight, sink);
+		flight->tag = NULL;
+	}
+	f->order_count = 0;
+	while (f->head != f->tail && flights_at(f, f->head)->done) {
+		flights_at(f, f->head++)->done = false;
+		f->answered--;
+	}
+	f->parsed = f->head;
 }
 
 void flights_release(struct flights *f, const struct flight_sink *sink)
 {
-	const char *bytes = buf_bytes(&f->bytes);
-
-	while (f->head != f->parsed) {
-		const struct flight *flight = flight_at(f, f->head++);
-
-		if (flight->tag)
-			sink->on_reply(sink->ctx, flight->tag, bytes + flight->off, flight->len);
-		else
-			sink->on_late(sink->ctx);
-	}
+	while (f->head != f->parsed)
+		hand_on(f, flights_at(f, f->head++), sink);
+	if (is_channel(f))
+		release_tagged(f, sink);
 	buf_consume(&f->bytes, f->parsed_bytes);
 	f->parsed_bytes = 0;
+}
+
+const char *flights_first_reply(const struct flights *f, size_t *len)
+{
+	const struct flight *flight = flights_at(f, is_channel(f) ? f->order[0] : f->head);
+
+	assert(flights_has_reply(f));
+	*len = flight->len;
+	return buf_bytes(&f->bytes) + flight->off;
+}
+
+static void drop(void *ctx, void *tag, const char *bytes, size_t len)
+{
+	(void)ctx, (void)tag, (void)bytes, (void)len;
+}
+
+static void drop_late(void *ctx)
+{
+	(void)ctx;
+}
+
+void flights_drop_all(struct flights *f)
+{
+	static const struct flight_sink nobody = {.on_reply = drop, .on_late = drop_late};
+
+	flights_release(f, &nobody);
 }
 
 void flights_lose(struct flights *f, const struct flight_sink *sink, enum coproc_code first,
@@ -94,7 +213,8 @@ void flights_lose(struct flights *f, const struct flight_sink *sink, enum coproc
 	enum coproc_code code = first;
 
 	while (f->head != f->tail) {
-		void *tag = flight_at(f, f->head++)->tag;
+		const struct flight *flight = flights_at(f, f->head++);
+		void *tag = flight->done ? NULL : flight->tag;
 
 		if (tag)
 			sink->on_lost(sink->ctx, tag, code, why);
@@ -102,35 +222,49 @@ void flights_lose(struct flights *f, const struct flight_sink *sink, enum coproc
 	}
 	f->parsed = f->head;
 	f->parsed_bytes = 0;
-	f->framing.scanned = 0;
+	f->answered = f->order_count = 0;
+	f->framing = (struct framing){
+	    .spec = f->framing.spec, .max_reply = f->framing.max_reply, .key = f->framing.key};
 	buf_consume(&f->bytes, f->bytes.len);
 }
 
 void flights_save(const struct flights *f, struct pack *p, uint64_t (*name)(const void *tag))
 {
-	pack_u64(p, flights_count(f));
+	pack_u64(p, f->head);
+	pack_u64(p, f->tail - f->head);
 	for (uint32_t i = f->head; i != f->tail; i++) {
-		const struct flight *flight = flight_at(f, i);
+		const struct flight *flight = flights_at(f, i);
 
 		pack_u64(p, flight->tag ? name(flight->tag) : 0);
+		pack_u64(p, flight->nonce);
+		pack_u64(p, (uint64_t)flight->sent_ms);
 		pack_u64(p, flight->suspicious);
+		pack_u64(p, flight->cancelled);
+		pack_u64(p, flight->done);
 	}
 	pack_bytes(p, f->bytes.len ? buf_bytes(&f->bytes) : NULL, f->bytes.len);
 }
 
 int flights_load(struct flights *f, struct unpack *u)
 {
-	uint64_t count = unpack_u64(u);
+	uint64_t count;
 	const char *bytes;
 	size_t len;
 
+	f->head = f->parsed = f->tail = (uint32_t)unpack_u64(u);
+	count = unpack_u64(u);
 	if (count > f->mask + 1U)
 		return -EINVAL;
 	for (uint64_t i = 0; i < count; i++) {
-		uint64_t number = unpack_u64(u);
-		uint32_t place = flights_push(f, NULL, unpack_u64(u) != 0);
+		struct flight *flight = flights_at(f, flights_push(f, NULL, false));
 
-		flight_at(f, place)->number = number;
+		flight->number = unpack_u64(u);
+		flight->nonce = unpack_u64(u);
+		flight->sent_ms = (int64_t)unpack_u64(u);
+		flight->suspicious = unpack_u64(u) != 0;
+		flight->cancelled = unpack_u64(u) != 0;
+		flight->done = unpack_u64(u) != 0;
+		f->answered += flight->done;
 	}
 	bytes = unpack_bytes(u, &len);
 	if (u->failed)
@@ -142,9 +276,9 @@ bool flights_claim(struct flights *f, uint64_t number, void *tag, uint32_t *plac
 {
 	/* Requests are sent in order, so the numbers mostly ascend and the first one fits. */
 	for (uint32_t i = f->head; i != f->tail; i++) {
-		struct flight *flight = flight_at(f, i);
+		struct flight *flight = flights_at(f, i);
 
-		if (flight->number != number || flight->tag)
+		if (flight->number != number || flight->tag || flight->done)
 			continue;
 		flight->tag = tag;
 		*place = i;

@@ -33,22 +33,34 @@ struct flight {
 	void *tag;       /* borrowed; NULL for a tombstone */
 	size_t off, len; /* its reply in flights.bytes, once parsed */
 	uint64_t number; /* by which flights_claim() finds it; 0 if it never was saved */
+	uint64_t nonce;  /* what its probe's answer must have */
+	int64_t sent_ms; /* FRAMING_CHANNEL */
 	bool suspicious;
+	bool cancelled; /* the process was told that nobody waits for it */
+	bool done;      /* FRAMING_CHANNEL: its reply has been parsed */
 };
 
 struct flights {
 	struct flight *ring; /* owned */
 	uint32_t mask;
 	uint32_t head, parsed, tail; /* [head, parsed) have their reply, [parsed, tail) wait */
-	struct buf bytes;            /* received, from the reply of ring[head] on */
-	size_t parsed_bytes;         /* of it, the replies of [head, parsed) */
+	/* FRAMING_CHANNEL, where replies come in any order: `parsed` stays at `head`, */
+	uint32_t *order;      /* owned, as long as the ring; the places done, as they came */
+	uint32_t order_count; /* of them, not yet handed on */
+	uint32_t answered;    /* places in [head, tail) that are done */
+	struct buf bytes;     /* received, from the reply of ring[head] on */
+	size_t parsed_bytes;  /* of it, the replies of [head, parsed) */
 	struct framing framing;
+	void (*on_async)(void *ctx, const char *line, size_t len); /* a line of no reply */
+	void *ctx;
 };
 
 enum flights_verdict {
 	FLIGHTS_PARTIAL,  /* no reply is complete */
 	FLIGHTS_READY,    /* at least one is: flights_release() */
+	FLIGHTS_LOOSE,    /* the same, but behind them is part of a line of no reply, perhaps */
 	FLIGHTS_SURPLUS,  /* bytes that no request asked for: flights_surplus() */
+	FLIGHTS_LOST,     /* bytes that no reply can have: flights_surplus() */
 	FLIGHTS_TOO_LONG, /* the reply of ring[parsed] is over max_reply */
 };
 
@@ -68,12 +80,24 @@ void flights_finish(struct flights *f);
 /* Places taken, tombstones included. */
 static inline unsigned flights_count(const struct flights *f)
 {
-	return f->tail - f->head;
+	return f->tail - f->head - f->answered;
+}
+
+/* Places that can be taken before the oldest one has its reply. */
+static inline unsigned flights_free(const struct flights *f)
+{
+	return f->mask + 1 - (f->tail - f->head);
 }
 
 static inline bool flights_has_reply(const struct flights *f)
 {
-	return f->head != f->parsed;
+	return f->head != f->parsed || f->order_count;
+}
+
+/* The number under which the reply of the next place must come, see FRAMING_CHANNEL. */
+static inline uint32_t flights_next_place(const struct flights *f)
+{
+	return f->tail;
 }
 
 /* Take the next place for @tag; there must be one (asserted). Returns it. */
@@ -88,7 +112,7 @@ bool flights_is_suspicious(const struct flights *f);
 /* Look at flights.bytes, to which the caller has added. */
 enum flights_verdict flights_parse(struct flights *f);
 
-/* After FLIGHTS_SURPLUS: the bytes nobody asked for, *@len of them. */
+/* After FLIGHTS_SURPLUS, FLIGHTS_LOST: the bytes that do not fit, *@len of them. */
 static inline const char *flights_surplus(const struct flights *f, size_t *len)
 {
 	*len = f->bytes.len - f->parsed_bytes;
@@ -98,8 +122,20 @@ static inline const char *flights_surplus(const struct flights *f, size_t *len)
 /* Whether flights_release() would hand the reply of @place on. */
 static inline bool flights_will_release(const struct flights *f, uint32_t place)
 {
-	return place - f->head < f->parsed - f->head;
+	return place - f->head < f->parsed - f->head || f->ring[place & f->mask].done;
 }
+
+/* The oldest reply that flights_release() would hand on; there must be one. */
+const char *flights_first_reply(const struct flights *f, size_t *len);
+
+/* Drop what flights_release() would hand on, with the places, without an upcall. */
+void flights_drop_all(struct flights *f);
+
+/* The oldest place that has no reply yet, NULL if there is none. */
+struct flight *flights_oldest(const struct flights *f);
+
+/* What is known of a taken place; for the one just pushed: its nonce is to be set. */
+struct flight *flights_at(const struct flights *f, uint32_t place);
 
 /* Hand the parsed replies on, the oldest first. */
 void flights_release(struct flights *f, const struct flight_sink *sink);

@@ -8,16 +8,18 @@
  */
 
 #include "macros.h"
+#include "marker.h"
+#include "patterns.h"
 
-#include <regex.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 enum banner_kind {
 	BANNER_NONE,
-	BANNER_LINES, /* so many lines */
-	BANNER_UNTIL, /* up to a line equal to a text */
-	BANNER_MATCH, /* up to a line that matches a regular expression */
+	BANNER_LINES,  /* so many lines */
+	BANNER_UNTIL,  /* up to a line equal to a text */
+	BANNER_MATCH,  /* up to a line that matches a regular expression */
+	BANNER_PROMPT, /* up to a text at the start of a line, which has no end */
 };
 
 enum ready_kind {
@@ -29,11 +31,12 @@ enum ready_kind {
 struct greeting_spec {
 	enum banner_kind banner;
 	unsigned long lines;
-	char *text;    /* owned */
-	regex_t regex; /* owned, of BANNER_MATCH */
+	char *text; /* owned; what a line is compared with, or the pattern */
+	size_t text_len;
+	struct patterns *match; /* owned, of BANNER_MATCH */
 	enum ready_kind ready;
-	char *probe;       /* owned; the request, without suffix */
-	char *probe_reply; /* owned; the line that answers it */
+	struct marker probe;        /* the request, without suffix */
+	struct marker probe_answer; /* the line that answers it */
 };
 
 /* The position in one process's output. Starts as {.spec = ...}. */

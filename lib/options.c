@@ -22,6 +22,7 @@ void coproc_options_init(struct coproc_options *options)
 	    .start_timeout_ms = 60 * 1000,
 	    .stop_timeout_ms = 5 * 1000,
 	    .drain_timeout_ms = 30 * 1000,
+	    .health_interval_ms = 30 * 1000,
 	    .restart_delay_ms = 100,
 	    .restart_delay_max_ms = 30 * 1000,
 	    .restart_stable_ms = 10 * 1000,

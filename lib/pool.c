@@ -413,7 +413,8 @@ unsigned pool_places(const struct pool *p)
 	TAILQ_FOREACH (w, &p->workers, link)
 		if (w->role == WORKER_SERVING && w->state == WORKER_READY && !w->exclusive &&
 		    !worker_is_behind(w))
-			n += w->settings->o.window - worker_in_flight(w);
+			n += MIN(w->settings->o.window - worker_in_flight(w),
+				 flights_free(&w->flights));
 	return n;
 }
 

@@ -73,7 +73,9 @@ static int copy_pointers(const struct coproc_options *from, struct coproc_option
 	if (copy_words(from->argv, &to->argv) || copy_words(from->env, &to->env) ||
 	    copy_text(from->directory, &to->directory) || copy_text(from->user, &to->user) ||
 	    copy_text(from->reply, &to->reply) || copy_text(from->banner, &to->banner) ||
-	    copy_text(from->ready, &to->ready) ||
+	    copy_text(from->ready, &to->ready) || copy_words(from->async, &to->async) ||
+	    copy_words(from->no_reply, &to->no_reply) || copy_text(from->health, &to->health) ||
+	    copy_bytes(from->cancel, from->cancel_len, &to->cancel) ||
 	    copy_bytes(from->prefix, from->prefix_len, &to->prefix) ||
 	    copy_bytes(from->suffix, from->suffix_len, &to->suffix))
 		return -ENOMEM;
@@ -116,50 +118,93 @@ static void explain_greeting(const struct coproc_options *o, int rc, char *error
 		snprintf(error, size, "out of memory");
 }
 
+static int add_patterns(struct patterns **set, char *const *list, const char *option, char *error,
+			size_t size)
+{
+	char why[200] = "out of memory";
+	int rc = 0;
+
+	for (; list && *list && !rc; list++) {
+		rc = **list ? patterns_add(set, *list, why, sizeof(why)) : -EINVAL;
+		if (rc)
+			snprintf(error, size, "%s: \"%s\" %s", option, *list,
+				 **list ? why : "is empty and would match everything");
+	}
+	return rc;
+}
+
+static int parse_health(struct settings *s, char *error, size_t size)
+{
+	const char *text = s->o.health, *arrow = text ? strstr(text, "=>") : NULL;
+	int rc = arrow && arrow > text ? 0 : -EINVAL;
+
+	if (!text)
+		return 0;
+	if (!rc)
+		rc = marker_parse(text, (size_t)(arrow - text), &s->health_request);
+	if (!rc)
+		rc = marker_parse(arrow + 2, strlen(arrow + 2), &s->health_reply);
+	if (rc)
+		snprintf(error, size, "health: \"%s\" is not allowed; allowed is REQUEST=>REPLY",
+			 text);
+	return rc;
+}
+
+/* Read what is more than plain data; an error is explained. */
+static int parse_texts(struct settings *s, char *error, size_t size)
+{
+	const struct coproc_options *o = &s->o;
+	char why[400];
+	int rc = framing_spec_parse(o->reply, &s->framing, why, sizeof(why));
+
+	if (rc) {
+		snprintf(error, size, "reply: \"%s\" %s", o->reply, why);
+		return rc;
+	}
+	rc = greeting_spec_parse(o->banner, o->ready, &s->greeting);
+	if (rc) {
+		explain_greeting(o, rc, error, size);
+		return rc == -ENOMEM ? rc : -EINVAL;
+	}
+	rc = add_patterns(&s->async, o->async, "async", error, size);
+	if (!rc)
+		rc = add_patterns(&s->no_reply, o->no_reply, "no-reply", error, size);
+	if (!rc)
+		rc = parse_health(s, error, size);
+	s->framing.strip = o->strip_end;
+	s->framing.async = s->async;
+	s->proof = framing_spec_is_proof(&s->framing);
+	return rc;
+}
+
 int settings_new(const struct coproc_options *options, struct settings **out, char *error,
 		 size_t error_size)
 {
 	const char *fault = find_fault(options);
-	struct greeting_spec greeting;
-	struct framing_spec framing;
 	struct settings *s;
 	int rc;
 
-	if (fault) {
-		snprintf(error, error_size, "%s", fault);
+	snprintf(error, error_size, "%s", fault ? fault : "out of memory");
+	if (fault)
 		return -EINVAL;
-	}
-	if (framing_spec_parse(options->reply, &framing)) {
-		snprintf(error, error_size, "reply: \"%s\" is not allowed; allowed is %s",
-			 options->reply, framing_allowed());
-		return -EINVAL;
-	}
-	rc = greeting_spec_parse(options->banner, options->ready, &greeting);
-	if (rc) {
-		explain_greeting(options, rc, error, error_size);
-		return rc == -ENOMEM ? rc : -EINVAL;
-	}
-	snprintf(error, error_size, "out of memory");
 	s = calloc(1, sizeof(*s));
-	if (!s) {
-		greeting_spec_finish(&greeting);
+	if (!s)
 		return -ENOMEM;
-	}
 	s->refs = 1;
-	s->greeting = greeting;
 	s->o = *options;
-	s->o.argv = s->o.env = NULL;
+	s->o.argv = s->o.env = s->o.async = s->o.no_reply = NULL;
 	s->o.directory = s->o.user = s->o.banner = s->o.ready = s->o.reply = NULL;
-	s->o.prefix = s->o.suffix = NULL;
-	s->framing = framing;
-	s->proof = framing_spec_is_proof(&framing);
+	s->o.prefix = s->o.suffix = s->o.cancel = s->o.health = NULL;
 	s->restart = (struct restart_policy){.delay_ms = options->restart_delay_ms,
 					     .delay_max_ms = options->restart_delay_max_ms,
 					     .stable_ms = options->restart_stable_ms,
 					     .limit = options->restart_limit};
-	if (copy_pointers(options, &s->o)) {
+	rc = copy_pointers(options, &s->o);
+	if (!rc)
+		rc = parse_texts(s, error, error_size);
+	if (rc) {
 		settings_unref(s);
-		return -ENOMEM;
+		return rc;
 	}
 	*out = s;
 	return 0;
@@ -182,6 +227,15 @@ void settings_unref(struct settings *s)
 	free_text(s->o.reply);
 	free_text(s->o.banner);
 	free_text(s->o.ready);
+	words_free(s->o.async);
+	words_free(s->o.no_reply);
+	free_text(s->o.cancel);
+	free_text(s->o.health);
+	framing_spec_finish(&s->framing);
+	patterns_free(s->async);
+	patterns_free(s->no_reply);
+	marker_finish(&s->health_request);
+	marker_finish(&s->health_reply);
 	greeting_spec_finish(&s->greeting);
 	free_text(s->o.prefix);
 	free_text(s->o.suffix);

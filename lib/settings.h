@@ -18,6 +18,8 @@ struct settings {
 	unsigned refs;
 	struct coproc_options o; /* what it points to is owned */
 	struct framing_spec framing;
+	struct patterns *async, *no_reply;
+	struct marker health_request, health_reply; /* empty: no health check */
 	struct greeting_spec greeting;
 	struct restart_policy restart;
 	bool proof; /* the framing proves the position */

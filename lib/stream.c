@@ -3,6 +3,7 @@
 
 #include "fd.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -79,6 +80,12 @@ char *stream_out_stage(struct stream_out *s, size_t n)
 		return NULL;
 	buf_commit(&s->staged, n);
 	return at;
+}
+
+void stream_out_unstage(struct stream_out *s, size_t n)
+{
+	assert(n <= s->staged.len);
+	s->staged.len -= n;
 }
 
 void stream_out_flush(struct stream_out *s)

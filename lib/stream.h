@@ -48,6 +48,9 @@ int stream_out_open(struct stream_out *s, struct event_base *base, int fd,
 /* Room for @n bytes that will be written together by stream_out_flush(); NULL: no memory. */
 char *stream_out_stage(struct stream_out *s, size_t n);
 
+/* Give the last @n bytes of that room back. */
+void stream_out_unstage(struct stream_out *s, size_t n);
+
 /* Write what is staged, in one write where the pipe takes it. Nothing to do if closed. */
 void stream_out_flush(struct stream_out *s);
 

@@ -95,11 +95,42 @@ static void lose_all(struct worker *w, enum coproc_code first, enum coproc_code 
 	flights_lose(&w->flights, w->env->sink, first, others, why);
 }
 
+static void answer_health(struct worker *w, int64_t now);
+static void become_ready(struct worker *w);
+
+/* Tell the process that nobody waits for what it works on. */
+static void cancel_running(struct worker *w)
+{
+	const struct coproc_options *o = &w->settings->o;
+	struct flight *running = flights_oldest(&w->flights);
+	char *at;
+
+	if (!o->cancel_len || !running || running->tag || running->cancelled || w->asking_health ||
+	    w->state > WORKER_DRAINING || w->state < WORKER_READY)
+		return;
+	at = stream_out_stage(&w->in, o->cancel_len + o->suffix_len);
+	if (!at)
+		return; /* it answers later, or hang-timeout ends it */
+	running->cancelled = true;
+	memcpy(mempcpy(at, o->cancel, o->cancel_len), o->suffix, o->suffix_len);
+	changed(w);
+}
+
 /* Hand the parsed replies on. */
 static void release(struct worker *w, int64_t now)
 {
-	w->settle_until_ms = CLOCK_NEVER;
+	w->settle_until_ms = w->loose_by_ms = CLOCK_NEVER;
 	w->head_since_ms = now;
+	w->health_at_ms = clock_deadline_ms(now, w->settings->o.health_interval_ms);
+	if (flights_has_reply(&w->flights) && w->asking_health) {
+		answer_health(w, now);
+		return;
+	}
+	if (flights_has_reply(&w->flights) && w->state == WORKER_STARTING) {
+		flights_drop_all(&w->flights); /* of the probe that proves it ready */
+		become_ready(w);
+		return;
+	}
 	if (w->watching && flights_will_release(&w->flights, w->watched)) {
 		w->watching = false;
 		w->stay_ms = now - w->watched_since_ms;
@@ -108,6 +139,7 @@ static void release(struct worker *w, int64_t now)
 	buf_release(&w->flights.bytes, READ_ROOM * 2);
 	if (!worker_in_flight(w))
 		w->exclusive = false;
+	cancel_running(w);
 	changed(w);
 }
 
@@ -127,16 +159,48 @@ static void give_up(struct worker *w, enum coproc_event_kind kind, enum coproc_c
 	w->env->ops->on_failed(w->env->ops->ctx, w, why);
 }
 
-static void give_up_desync(struct worker *w)
+static void give_up_desync(struct worker *w, const char *what)
 {
 	char shown[160], why[320];
 	size_t len;
 	const char *surplus = flights_surplus(&w->flights, &len);
 
 	log_escape(shown, sizeof(shown), surplus, len);
-	snprintf(why, sizeof(why), "%zu bytes on stdout that no request asked for: \"%s\"", len,
-		 shown);
+	snprintf(why, sizeof(why), "%zu bytes on stdout %s: \"%s\"", len, what, shown);
+	if (w->settings->proof && w->state >= WORKER_READY)
+		release(w, now_ms(w)); /* what has proved its place is right all the same */
+	if (w->state >= WORKER_STOPPING)
+		return;
 	give_up(w, COPROC_EV_DESYNC, COPROC_DESYNC, COPROC_DESYNC, why);
+}
+
+/* The answer to the daemon's own request, which nothing was sent beside. */
+static void answer_health(struct worker *w, int64_t now)
+{
+	const struct marker *good = &w->settings->health_reply;
+	char shown[160], why[320];
+	size_t len;
+	const char *bytes = flights_first_reply(&w->flights, &len);
+	bool is_good = false;
+
+	/* Any line of the reply may be the one. */
+	for (const char *p = bytes, *end = bytes + len; p < end && !is_good;) {
+		const char *lf = memchr(p, '\n', (size_t)(end - p));
+		size_t n = (size_t)((lf ? lf : end) - p);
+
+		n -= n && p[n - 1] == '\r';
+		is_good = n == good->len && !memcmp(p, good->text, n);
+		p = lf ? lf + 1 : end;
+	}
+	log_escape(shown, sizeof(shown), bytes, len);
+	flights_drop_all(&w->flights);
+	w->asking_health = w->exclusive = false;
+	w->health_at_ms = clock_deadline_ms(now, w->settings->o.health_interval_ms);
+	changed(w);
+	if (is_good)
+		return;
+	snprintf(why, sizeof(why), "answered the health check with \"%s\"", shown);
+	give_up(w, COPROC_EV_HUNG, COPROC_CRASHED, COPROC_CRASHED, why);
 }
 
 static void give_up_too_long(struct worker *w, int64_t now)
@@ -167,12 +231,23 @@ static void take_replies(struct worker *w, int64_t now)
 {
 	switch (flights_parse(&w->flights)) {
 	case FLIGHTS_PARTIAL:
+		w->loose_by_ms = CLOCK_NEVER;
+		break;
+	case FLIGHTS_LOOSE:
+		if (w->reaped)
+			give_up_desync(w, "that no request asked for");
+		else
+			w->loose_by_ms = MIN(w->loose_by_ms, now + CLOSED_GRACE_MS);
+		changed(w);
 		break;
 	case FLIGHTS_READY:
 		release_or_settle(w, now);
 		break;
 	case FLIGHTS_SURPLUS:
-		give_up_desync(w);
+		give_up_desync(w, "that no request asked for");
+		break;
+	case FLIGHTS_LOST:
+		give_up_desync(w, "that cannot belong to any reply");
 		break;
 	case FLIGHTS_TOO_LONG:
 		give_up_too_long(w, now);
@@ -180,21 +255,69 @@ static void take_replies(struct worker *w, int64_t now)
 	}
 }
 
+/* Longest text put before a request: the number of FRAMING_CHANNEL. */
+#define CHANNEL_MAX 12
+
+/*
+ * Put a request and what belongs to it on its way, in one piece.
+ *
+ * @number  of the probe behind it
+ */
+static int stage(struct worker *w, const char *bytes, size_t len, bool has_reply, uint64_t number)
+{
+	const struct coproc_options *o = &w->settings->o;
+	const struct framing_spec *f = &w->settings->framing;
+	bool is_probed = has_reply && f->kind == FRAMING_PROBE;
+	size_t room = o->prefix_len + len + o->suffix_len + CHANNEL_MAX;
+	char *start, *p;
+
+	if (is_probed)
+		room += marker_max(&f->probe) + o->suffix_len;
+	start = p = stream_out_stage(&w->in, room);
+	if (!start)
+		return -ENOMEM;
+	if (f->kind == FRAMING_CHANNEL)
+		p += snprintf(p, CHANNEL_MAX, "%u ", flights_next_place(&w->flights));
+	if (o->prefix_len)
+		p = mempcpy(p, o->prefix, o->prefix_len);
+	p = mempcpy(p, bytes, len);
+	p = mempcpy(p, o->suffix, o->suffix_len);
+	if (is_probed) {
+		p += marker_write(&f->probe, number, p);
+		p = mempcpy(p, o->suffix, o->suffix_len);
+	}
+	stream_out_unstage(&w->in, room - (size_t)(p - start));
+	if (w->in.staged.len > FLUSH_EARLY)
+		stream_out_flush(&w->in);
+	return 0;
+}
+
+/* The number of the next probe. */
+static uint64_t next_number(struct worker *w)
+{
+	return w->settings->framing.kind == FRAMING_PROBE ? marker_number(w->key, ++w->probes) : 0;
+}
+
+bool worker_has_reply(const struct worker *w, const char *bytes, size_t len)
+{
+	return !w->settings->no_reply || !patterns_find(w->settings->no_reply, bytes, len, NULL);
+}
+
+int worker_tell(struct worker *w, const char *bytes, size_t len)
+{
+	return stage(w, bytes, len, false, 0);
+}
+
 int worker_send(struct worker *w, const char *bytes, size_t len, void *tag, bool exclusive,
 		uint32_t *out_place)
 {
 	const struct coproc_options *o = &w->settings->o;
+	uint64_t number = next_number(w);
 	bool suspicious;
-	char *at;
 
 	assert(w->state == WORKER_READY && worker_in_flight(w) < o->window);
-	at = stream_out_stage(&w->in, o->prefix_len + len + o->suffix_len);
-	if (!at)
+	if (stage(w, bytes, len, true, number))
 		return -ENOMEM;
-	if (o->prefix_len)
-		memcpy(at, o->prefix, o->prefix_len);
-	memcpy(at + o->prefix_len, bytes, len);
-	memcpy(at + o->prefix_len + len, o->suffix, o->suffix_len);
 	/* The first reply of a life may be a greeting: then the true one follows as a surplus. */
 	suspicious = is_lockstep(w) && ((!w->sent && w->settings->greeting.ready != READY_PROBE) ||
 					filter_is_suspicious(bytes, len, o->settle_over));
@@ -203,14 +326,40 @@ int worker_send(struct worker *w, const char *bytes, size_t len, void *tag, bool
 	w->exclusive = exclusive;
 	w->sent++;
 	*out_place = flights_push(&w->flights, tag, suspicious);
+	flights_at(&w->flights, *out_place)->nonce = number;
+	if (w->settings->framing.kind == FRAMING_CHANNEL)
+		flights_at(&w->flights, *out_place)->sent_ms = now_ms(w);
 	if (!w->watching) {
 		w->watching = true;
 		w->watched = *out_place;
 		w->watched_since_ms = now_ms(w);
 	}
-	if (w->in.staged.len > FLUSH_EARLY)
-		stream_out_flush(&w->in);
 	return 0;
+}
+
+/* Ask an idle process how it is. */
+static void ask_health(struct worker *w, int64_t now)
+{
+	const struct marker *request = &w->settings->health_request;
+	uint64_t number = next_number(w);
+	uint32_t place;
+
+	w->health_at_ms = clock_deadline_ms(now, w->settings->o.health_interval_ms);
+	changed(w);
+	if (worker_in_flight(w) || !worker_room(w))
+		return;
+	if (stage(w, request->text, request->len, true, number))
+		return;
+	w->asking_health = w->exclusive = true;
+	w->head_since_ms = now;
+	place = flights_push(&w->flights, NULL, false);
+	flights_at(&w->flights, place)->nonce = number;
+}
+
+static bool checks_health(const struct worker *w)
+{
+	return w->settings->health_request.len && w->settings->o.health_interval_ms &&
+	       w->state == WORKER_READY;
 }
 
 bool worker_is_behind(const struct worker *w)
@@ -221,6 +370,7 @@ bool worker_is_behind(const struct worker *w)
 void worker_forget(struct worker *w, uint32_t place)
 {
 	flights_forget(&w->flights, place);
+	cancel_running(w);
 }
 
 void worker_flush(struct worker *w)
@@ -250,6 +400,7 @@ static void begin_stop(struct worker *w, enum stop_step step)
 		worker_set_state(w, WORKER_STOPPING);
 	stream_out_close(&w->in);
 	w->settle_until_ms = CLOCK_NEVER; /* left over where the request was cancelled */
+	w->loose_by_ms = CLOCK_NEVER;
 	w->stop_step = step;
 	w->stop_step_ms = step == STOP_KILL ? CLOCK_NEVER : now_ms(w) + timeout_ms;
 	if (step == STOP_TERM)
@@ -329,6 +480,7 @@ static void become_ready(struct worker *w)
 		return;
 	worker_set_state(w, WORKER_READY);
 	w->ready_ms = now_ms(w);
+	w->health_at_ms = clock_deadline_ms(w->ready_ms, w->settings->o.health_interval_ms);
 	report(w, COPROC_EV_READY, LOG_INFO, "ready after %lld ms",
 	       (long long)(w->ready_ms - w->started_ms));
 	w->env->ops->on_ready(w->env->ops->ctx, w);
@@ -365,8 +517,9 @@ static void stdout_readable(void *ctx)
 unsigned worker_room(struct worker *w)
 {
 	unsigned taken = worker_in_flight(w), window = w->settings->o.window;
+	unsigned places = MIN(window - MIN(taken, window), flights_free(&w->flights));
 
-	if (w->state != WORKER_READY || taken >= window || w->exclusive ||
+	if (w->state != WORKER_READY || !places || w->exclusive || w->loose_by_ms != CLOCK_NEVER ||
 	    stream_out_pending(&w->in) > PENDING_MAX)
 		return 0;
 	if (is_lockstep(w) && !w->drained)
@@ -374,7 +527,7 @@ unsigned worker_room(struct worker *w)
 	/* What it could not read or answer any more waits for the next process instead. */
 	if (!stream_out_is_open(&w->in) || !stream_in_is_open(&w->out))
 		return 0;
-	return w->state == WORKER_READY ? window - taken : 0;
+	return w->state == WORKER_READY && w->loose_by_ms == CLOCK_NEVER ? places : 0;
 }
 
 static void on_stderr_line(void *ctx, int level, const char *line)
@@ -502,36 +655,58 @@ struct worker *worker_new(const struct worker_env *env, struct settings *setting
 			     .ready_ms = -1,
 			     .settle_until_ms = CLOCK_NEVER,
 			     .closed_by_ms = CLOCK_NEVER,
+			     .loose_by_ms = CLOCK_NEVER,
+			     .health_at_ms = CLOCK_NEVER,
 			     .start_by_ms = CLOCK_NEVER,
 			     .drain_by_ms = CLOCK_NEVER,
 			     .stop_step_ms = CLOCK_NEVER};
 	w->settings = settings_ref(settings);
 	w->greeting = (struct greeting){.spec = &settings->greeting};
 	w->started_ms = now_ms(w);
+	w->key = (uint64_t)env->platform->random(env->platform->ctx) << 32 |
+		 env->platform->random(env->platform->ctx);
 	errlines_init(&w->errlines, settings->o.stderr_rate, w->started_ms);
 	return w;
+}
+
+/* Write a probe alone. */
+static void stage_probe(struct worker *w, const struct marker *probe, uint64_t number)
+{
+	size_t room = marker_max(probe) + w->settings->o.suffix_len, n;
+	char *at = stream_out_stage(&w->in, room);
+
+	if (!at)
+		return;
+	n = marker_write(probe, number, at);
+	memcpy(at + n, w->settings->o.suffix, w->settings->o.suffix_len);
+	stream_out_unstage(&w->in, room - n - w->settings->o.suffix_len);
 }
 
 /* Ready by having been started, or once the greeting, a probe's answer included, was seen. */
 static void await_ready(struct worker *w)
 {
 	const struct greeting_spec *spec = &w->settings->greeting;
-	size_t len = spec->probe ? strlen(spec->probe) : 0;
-	char *at;
+	const struct framing_spec *f = &w->settings->framing;
+	bool by_framing = !w->settings->o.ready && f->probe_answer.numbered;
+	uint64_t number;
+	uint32_t place;
 
-	if (spec->ready == READY_START) {
+	if (spec->ready == READY_START && !by_framing) {
 		become_ready(w);
 		return;
 	}
 	w->start_by_ms = clock_deadline_ms(w->started_ms, w->settings->o.start_timeout_ms);
 	changed(w);
-	if (!spec->probe)
-		return;
-	at = stream_out_stage(&w->in, len + w->settings->o.suffix_len);
-	if (!at)
-		return; /* start-timeout says so */
-	memcpy(at, spec->probe, len);
-	memcpy(at + len, w->settings->o.suffix, w->settings->o.suffix_len);
+	/* Without memory for these start-timeout says so. */
+	if (by_framing) {
+		/* All that comes before the first answer, whatever it is, is no reply. */
+		number = next_number(w);
+		place = flights_push(&w->flights, NULL, false);
+		flights_at(&w->flights, place)->nonce = number;
+		stage_probe(w, &f->probe, number);
+	} else if (spec->ready == READY_PROBE) {
+		stage_probe(w, &spec->probe, 0);
+	}
 }
 
 int worker_start(struct worker *w, const char **step)
@@ -551,6 +726,7 @@ int worker_start(struct worker *w, const char **step)
 	rc = worker_open_streams(w);
 	if (rc)
 		return rc;
+	worker_listen(w);
 	report(w, COPROC_EV_STARTED, LOG_INFO, "started: %s", o->argv[0]);
 	await_ready(w);
 	return 0;
@@ -586,13 +762,33 @@ void worker_free(struct worker *w)
 	free(w);
 }
 
+static void on_async_line(void *ctx, const char *line, size_t len)
+{
+	char shown[300];
+
+	log_escape(shown, sizeof(shown), line, len && line[len - 1] == '\n' ? len - 1 : len);
+	report(ctx, COPROC_EV_ASYNC, LOG_INFO, "stdout: %s", shown);
+}
+
+void worker_listen(struct worker *w)
+{
+	w->flights.on_async = on_async_line;
+	w->flights.ctx = w;
+	w->flights.framing.key = w->key;
+}
+
 /* ---- time ---- */
 
 static int64_t hang_at_ms(const struct worker *w)
 {
-	if (!worker_in_flight(w) || w->state >= WORKER_STOPPING || flights_has_reply(&w->flights))
+	int64_t since;
+
+	if (!worker_in_flight(w) || w->state < WORKER_READY || w->state >= WORKER_STOPPING ||
+	    flights_has_reply(&w->flights))
 		return CLOCK_NEVER;
-	return clock_deadline_ms(w->head_since_ms, w->settings->o.hang_timeout_ms);
+	since = w->settings->framing.kind == FRAMING_CHANNEL ? flights_oldest(&w->flights)->sent_ms
+							     : w->head_since_ms;
+	return clock_deadline_ms(since, w->settings->o.hang_timeout_ms);
 }
 
 int64_t worker_deadline_ms(const struct worker *w)
@@ -604,7 +800,9 @@ int64_t worker_deadline_ms(const struct worker *w)
 	if (w->state == WORKER_STARTING)
 		at = MIN(at, w->start_by_ms);
 	if (w->state < WORKER_STOPPING)
-		at = MIN(at, MIN(w->closed_by_ms, w->drain_by_ms));
+		at = MIN(at, MIN(w->closed_by_ms, MIN(w->drain_by_ms, w->loose_by_ms)));
+	if (checks_health(w))
+		at = MIN(at, w->health_at_ms);
 	return MIN(at, w->stop_step_ms);
 }
 
@@ -644,6 +842,20 @@ static void give_up_hung(struct worker *w)
 	give_up(w, COPROC_EV_HUNG, COPROC_TIMEOUT, COPROC_CRASHED, why);
 }
 
+/* Ask how it is; what has not been answered by now is missed. */
+static void check_health(struct worker *w, int64_t now)
+{
+	char why[100];
+
+	if (!w->asking_health) {
+		ask_health(w, now);
+		return;
+	}
+	snprintf(why, sizeof(why), "did not answer the health check within %lld ms",
+		 (long long)w->settings->o.health_interval_ms);
+	give_up(w, COPROC_EV_HUNG, COPROC_CRASHED, COPROC_CRASHED, why);
+}
+
 void worker_tick(struct worker *w, int64_t now)
 {
 	if (w->state < WORKER_STOPPING && w->settle_until_ms <= now)
@@ -654,6 +866,10 @@ void worker_tick(struct worker *w, int64_t now)
 		give_up_starting(w);
 	if (hang_at_ms(w) <= now)
 		give_up_hung(w);
+	if (w->state < WORKER_STOPPING && w->loose_by_ms <= now)
+		give_up_desync(w, "that no request asked for");
+	if (checks_health(w) && w->health_at_ms <= now)
+		check_health(w, now);
 	if (w->state == WORKER_DRAINING && w->drain_by_ms <= now) {
 		lose_all(w, COPROC_STOPPING, COPROC_STOPPING,
 			 "the process had no more time to answer (drain-timeout)");

@@ -74,7 +74,10 @@ struct worker {
 	bool exclusive;         /* what it has must stay alone */
 	bool has_output;        /* at least one byte came on stdout */
 
-	uint64_t sent; /* requests */
+	uint64_t sent;      /* requests */
+	uint64_t key;       /* of the numbers of its probes, */
+	uint64_t probes;    /* of which it has had so many */
+	bool asking_health; /* what it has is the daemon's own request */
 
 	/* One request at a time is watched for how long it stays. */
 	bool watching;
@@ -87,6 +90,8 @@ struct worker {
 	int64_t head_since_ms;   /* the process works on the oldest since */
 	int64_t settle_until_ms; /* the reply of the oldest is held back until */
 	int64_t closed_by_ms;    /* it closed a stream: it should have died by then */
+	int64_t loose_by_ms;     /* an unfinished line of no reply should be whole by then */
+	int64_t health_at_ms;    /* to be asked how it is, or to have answered that */
 	int64_t start_by_ms;     /* it should be ready by then */
 	int64_t drain_by_ms;
 	int64_t stop_step_ms; /* the next step of stopping is due */
@@ -144,6 +149,12 @@ static inline unsigned worker_in_flight(const struct worker *w)
  */
 int worker_send(struct worker *w, const char *bytes, size_t len, void *tag, bool exclusive,
 		uint32_t *out_place) WARN_UNUSED;
+
+/* Whether @bytes are a request that has a reply, by the option no-reply. */
+bool worker_has_reply(const struct worker *w, const char *bytes, size_t len);
+
+/* Send a request that has none, on the conditions of worker_send(). 0 or -ENOMEM. */
+int worker_tell(struct worker *w, const char *bytes, size_t len) WARN_UNUSED;
 
 /* Whether what it has takes it a noticeable while, so that more would only wait inside it. */
 bool worker_is_behind(const struct worker *w);

@@ -12,7 +12,8 @@ bool worker_is_calm(const struct worker *w)
 {
 	return w->role == WORKER_SERVING && w->state == WORKER_READY &&
 	       greeting_is_over(&w->greeting) && w->closed_by_ms == CLOCK_NEVER &&
-	       stream_in_is_open(&w->out) && stream_out_is_open(&w->in);
+	       stream_in_is_open(&w->out) && stream_out_is_open(&w->in) &&
+	       w->loose_by_ms == CLOCK_NEVER;
 }
 
 void worker_save(const struct worker *w, struct pack *p, uint64_t (*name)(const void *tag))
@@ -31,6 +32,10 @@ void worker_save(const struct worker *w, struct pack *p, uint64_t (*name)(const 
 	pack_u64(p, w->sent);
 	pack_u64(p, w->exclusive);
 	pack_u64(p, w->has_output);
+	pack_u64(p, w->key);
+	pack_u64(p, w->probes);
+	pack_u64(p, w->asking_health);
+	pack_u64(p, (uint64_t)w->health_at_ms);
 	pack_bytes(p, w->errlines.line, w->errlines.len);
 	pack_text(p, w->errlines.last);
 	flights_save(&w->flights, p, name);
@@ -68,6 +73,11 @@ int worker_load(struct worker *w, struct unpack *u)
 	w->sent = unpack_u64(u);
 	w->exclusive = unpack_u64(u) != 0;
 	w->has_output = unpack_u64(u) != 0;
+	w->key = unpack_u64(u);
+	w->probes = unpack_u64(u);
+	w->asking_health = unpack_u64(u) != 0;
+	w->health_at_ms = (int64_t)unpack_u64(u);
+	worker_listen(w);
 	load_errlines(w, u);
 	rc = flights_load(&w->flights, u);
 	w->reaped = false;

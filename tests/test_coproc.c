@@ -80,6 +80,8 @@ static const char *event_name(enum coproc_event_kind kind)
 	    [COPROC_EV_LATE] = "late",
 	    [COPROC_EV_POISON] = "poison",
 	    [COPROC_EV_STDERR] = "stderr",
+	    [COPROC_EV_SILENT] = "silent",
+	    [COPROC_EV_ASYNC] = "async",
 	};
 
 	return names[kind];
@@ -351,7 +353,7 @@ static void test_coproc_a_late_reply_is_swallowed_after_a_timeout(void **state)
 	wait_ms(rig, 999);
 	expect(rig, "");
 	wait_ms(rig, 1);
-	expect(rig, "a=timeout\n");
+	expect(rig, "silent\na=timeout\n");
 	assert_string_equal(sent(rig), "a\n");
 	ask(rig, "b");
 	assert_string_equal(sent(rig), ""); /* nothing goes behind a tombstone */

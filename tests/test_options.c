@@ -160,12 +160,13 @@ static void test_words_are_allowed_as_documented_and_no_others(void **state)
 	}
 }
 
-/* Options for which "?" is good, and `forbid`, which quotes PCRE2 on what is wrong. */
+/* Options for which "?" is good, and those that quote PCRE2 on what is wrong. */
 static bool has_other_errors(const struct option_row *row)
 {
 	return row->type == OPTION_TEXT || row->type == OPTION_BYTES ||
 	       row->type == OPTION_COMMAND || row->type == OPTION_LISTEN ||
-	       row->type == OPTION_CONTROL || row->type == OPTION_FORBID;
+	       row->type == OPTION_CONTROL || row->type == OPTION_FORBID ||
+	       row->type == OPTION_ASYNC || row->type == OPTION_NO_REPLY;
 }
 
 static void assert_message(const char *message, const char *start, const char *range)
