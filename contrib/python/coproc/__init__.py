@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Ask the program behind a coprocd: Client (threads), AsyncClient (asyncio), Server."""
+from .aio import AsyncClient
 from .client import Client
 from .errors import (BadRequestError, ConnectError, ConnectionLostError, CoprocError, CrashedError,
                      DeniedError, DesyncError, NothingSentError, OverloadedError, ProtocolError,
                      ReplyTooLongError, RequestTimeoutError, StoppingError, TooLongError,
                      UnavailableError)
 
-__all__ = ["BadRequestError", "Client", "ConnectError", "ConnectionLostError",
+__all__ = ["AsyncClient", "BadRequestError", "Client", "ConnectError", "ConnectionLostError",
            "CoprocError", "CrashedError", "DeniedError", "DesyncError", "NothingSentError",
            "OverloadedError", "ProtocolError", "ReplyTooLongError", "RequestTimeoutError",
            "StoppingError", "TooLongError", "UnavailableError"]

@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from typing import Any, AnyStr, Generic, Iterable, Iterator, Literal, Optional, Union, overload
+from typing import Any, AnyStr, Iterable, Iterator, Literal, Optional, Union, overload
 
 from .connection import Connection, Path, connect, limit_text
 from .errors import ConnectionLostError, CoprocError, RequestTimeoutError
@@ -140,15 +140,15 @@ class Client:
                     raise RequestTimeoutError(f"{limit_text(limit or 0)}: all {self._pool} "
                                               "connections of this client are in use")
                 self._free.wait(left)
-        connection = None
+        opened: Optional[Connection] = None
         try:
-            connection = Connection(connect(self.path, end), self._status)
-            return connection
+            opened = Connection(connect(self.path, end), self._status)
+            return opened
         finally:
             with self._free:
                 self._opening -= 1
-                if connection is not None:
-                    self._all.add(connection)
+                if opened is not None:
+                    self._all.add(opened)
                 else:
                     self._free.notify()
 
@@ -199,10 +199,10 @@ class Client:
     give_back_connection = _give_back
 
 
-class _Batch(Generic[AnyStr]):
+class _Batch:
     """One run of ask_many(): what is asked, in order, and the connection it is asked on."""
 
-    def __init__(self, client: Client, requests: Iterable[AnyStr], limit: Optional[float]) -> None:
+    def __init__(self, client: Client, requests: Iterable[Any], limit: Optional[float]) -> None:
         self.client = client
         self.requests = iter(requests)
         self.limit = limit
@@ -210,7 +210,7 @@ class _Batch(Generic[AnyStr]):
         self.exhausted = False
         self.fruitless = 0  # connections in a row that took nothing
         # Requests without an ending, in order; with an exception if it was none at all.
-        self.open: deque[tuple[AnyStr, Optional[Exception]]] = deque()
+        self.open: deque[tuple[Any, Optional[Exception]]] = deque()
         self.again: deque[bytes] = deque()  # of the last ones, which a lost connection did not take
 
     def leave(self) -> None:
@@ -221,7 +221,7 @@ class _Batch(Generic[AnyStr]):
     def end(self) -> float:
         return FOR_EVER if self.limit is None else time.monotonic() + self.limit
 
-    def run(self) -> Iterator[tuple[AnyStr, Union[bytes, Exception]]]:
+    def run(self) -> Iterator[tuple[Any, Union[bytes, Exception]]]:
         self.fill()
         while self.open:
             request, invalid = self.open[0]
@@ -272,7 +272,7 @@ class _Batch(Generic[AnyStr]):
             self.connection.pump(left)
         return None
 
-    def fail(self, failure: Exception) -> Iterator[tuple[AnyStr, Exception]]:
+    def fail(self, failure: Exception) -> Iterator[tuple[Any, Exception]]:
         """End what was sent; what was not is asked on another connection."""
         if self.connection is not None:
             self.again.extendleft(reversed(self.connection.take_unsent()))

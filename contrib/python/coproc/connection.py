@@ -36,15 +36,14 @@ def try_connect(path: Path) -> Optional[socket.socket]:
         raise error from None
 
 
-def is_quiet(sock: socket.socket) -> bool:
-    """Whether nothing has come, not even the end; so it should be while nothing is asked."""
+def peek(sock: socket.socket) -> Optional[bytes]:
+    """The next byte that has come, b"" at the end of input, None if nothing has come."""
     try:
-        sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        return sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
-        return True
+        return None
     except OSError:
-        pass
-    return False
+        return b""
 
 
 def connect(path: Path, end: float) -> socket.socket:
@@ -90,7 +89,7 @@ class Connection:
     def is_reusable(self) -> bool:
         """Whether another request may be put here, and gets its own reply."""
         return (self.error is None and not self.asked and not self.endings
-                and self._pid == os.getpid() and is_quiet(self._sock))
+                and self._pid == os.getpid() and peek(self._sock) is None)
 
     def put(self, line: bytes) -> None:
         self._unsent.append(line)
