@@ -231,6 +231,8 @@ static void take_replies(struct worker *w, int64_t now)
 {
 	switch (flights_parse(&w->flights)) {
 	case FLIGHTS_PARTIAL:
+		if (w->loose_by_ms != CLOCK_NEVER)
+			changed(w); /* there is room again */
 		w->loose_by_ms = CLOCK_NEVER;
 		break;
 	case FLIGHTS_LOOSE:

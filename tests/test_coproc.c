@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The engine under a scripted platform. What it reports is recorded as text:
- * one line for each event, by its name, and for each ending, "NAME=CODE:TEXT".
- */
-#include "coproc.h"
-
-#include "fake_platform.h"
-#include "macros.h"
+/* The engine under a scripted platform. */
+#include "engine_rig.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -20,231 +14,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-#define EXIT_STATUS(code) ((code) << 8)
-
-struct asked {
-	struct coproc_request request;
-	struct rig *rig;
-	const char *name;
-	bool quiet; /* only count its ending */
-	bool ended;
-};
-
-struct rig {
-	struct event_base *base;
-	struct fake_platform fake;
-	struct coproc_options options;
-	struct coproc *engine;
-	struct asked asked[64];
-	unsigned asked_count;
-	char record[8192];
-	char got[8192]; /* what sent() returned */
-	size_t ending_bytes;
-	unsigned open_fds;
-	void (*in_event)(struct rig *rig, const struct coproc_event *event);
-	void (*in_ending)(struct rig *rig, struct asked *a);
-	bool freed;
-};
-
-static char program[] = "fake";
-static char *const argv[] = {program, NULL};
-
-static void record(struct rig *rig, const char *fmt, ...) PRINTF(2, 3);
-
-static void record(struct rig *rig, const char *fmt, ...)
-{
-	size_t n = strlen(rig->record);
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(rig->record + n, sizeof(rig->record) - n, fmt, ap);
-	va_end(ap);
-}
-
-static const char *event_name(enum coproc_event_kind kind)
-{
-	static const char *const names[] = {
-	    [COPROC_EV_STARTED] = "started",
-	    [COPROC_EV_READY] = "ready",
-	    [COPROC_EV_START_FAILED] = "start-failed",
-	    [COPROC_EV_EXITED] = "exited",
-	    [COPROC_EV_DESYNC] = "desync",
-	    [COPROC_EV_HUNG] = "hung",
-	    [COPROC_EV_RESTARTING] = "restarting",
-	    [COPROC_EV_RECYCLING] = "recycling",
-	    [COPROC_EV_FAILED] = "failed",
-	    [COPROC_EV_REPLACED] = "replaced",
-	    [COPROC_EV_REPLACE_FAILED] = "replace-failed",
-	    [COPROC_EV_STOPPED] = "stopped",
-	    [COPROC_EV_LATE] = "late",
-	    [COPROC_EV_POISON] = "poison",
-	    [COPROC_EV_STDERR] = "stderr",
-	    [COPROC_EV_SILENT] = "silent",
-	    [COPROC_EV_ASYNC] = "async",
-	};
-
-	return names[kind];
-}
-
-static void on_event(void *ctx, const struct coproc_event *event)
-{
-	struct rig *rig = ctx;
-
-	/* Every life starts with these two; they would only make the texts longer. */
-	if (event->kind != COPROC_EV_STARTED && event->kind != COPROC_EV_READY)
-		record(rig, "%s\n", event_name(event->kind));
-	if (rig->in_event)
-		rig->in_event(rig, event);
-}
-
-static void on_room(void *ctx)
-{
-	record(ctx, "room\n");
-}
-
-static void on_stopped(void *ctx)
-{
-	record(ctx, "all stopped\n");
-}
-
-static const struct coproc_ops ops = {
-    .on_event = on_event, .on_room = on_room, .on_stopped = on_stopped};
-
-static void on_done(void *ctx, const struct coproc_reply *reply)
-{
-	struct asked *a = ctx;
-	struct rig *rig = a->rig;
-	int len = (int)reply->len;
-
-	a->ended = true;
-	rig->ending_bytes += reply->len;
-	if (!a->quiet && reply->code == COPROC_OK)
-		record(rig, "%s=%.*s", a->name, len, reply->bytes);
-	else if (!a->quiet)
-		record(rig, "%s=%s\n", a->name, coproc_code_name(reply->code));
-	if (rig->in_ending)
-		rig->in_ending(rig, a);
-}
-
-static int setup(void **state)
-{
-	struct rig *rig = calloc(1, sizeof(*rig));
-
-	signal(SIGPIPE, SIG_IGN);
-	rig->base = event_base_new();
-	rig->open_fds = fake_open_fds();
-	fake_platform_init(&rig->fake);
-	coproc_options_init(&rig->options);
-	rig->options.argv = argv;
-	rig->options.settle_ms = 0;
-	*state = rig;
-	return 0;
-}
-
-/* No descriptor and no process may be left behind by any test. */
-static int teardown(void **state)
-{
-	struct rig *rig = *state;
-	bool leak;
-
-	coproc_free(rig->engine);
-	event_base_loop(rig->base, EVLOOP_NONBLOCK);
-	for (unsigned i = 0; i < rig->fake.count; i++) {
-		leak = !rig->fake.process[i].reaped || !rig->fake.process[i].group_killed;
-		if (leak)
-			print_error("process %u was left behind\n", i);
-	}
-	fake_platform_finish(&rig->fake);
-	leak = fake_open_fds() != rig->open_fds;
-	if (leak)
-		print_error("a descriptor was left behind\n");
-	event_base_free(rig->base);
-	free(rig);
-	return leak ? -1 : 0;
-}
-
-/* Let all happen that is due. A deadline that stays in the past would be a busy loop. */
-static void turn(struct rig *rig)
-{
-	for (int i = 0; i < 12; i++)
-		event_base_loop(rig->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-	assert_true(coproc_next_deadline_ms(rig->engine) > fake_now_ms());
-}
-
-static void wait_ms(struct rig *rig, int64_t ms)
-{
-	fake_advance_ms(ms);
-	turn(rig);
-}
-
-static void begin(struct rig *rig)
-{
-	char error[200];
-
-	assert_int_equal(
-	    coproc_new(&rig->options, rig->base, &ops, rig, &rig->engine, error, sizeof(error)), 0);
-	coproc_set_platform(rig->engine, &rig->fake.platform);
-	(void)!coproc_start(rig->engine);
-	turn(rig);
-}
-
-static struct asked *submit(struct rig *rig, const char *name)
-{
-	struct asked *a = &rig->asked[rig->asked_count++];
-
-	assert_true(rig->asked_count <= ARRAY_SIZE(rig->asked));
-	*a = (struct asked){.rig = rig, .name = name};
-	assert_int_equal(coproc_submit(rig->engine, &a->request, name, strlen(name), on_done, a),
-			 COPROC_OK);
-	return a;
-}
-
-static struct asked *ask(struct rig *rig, const char *name)
-{
-	struct asked *a = submit(rig, name);
-
-	turn(rig);
-	return a;
-}
-
-/* What the newest process has received since the last call. */
-static const char *sent(struct rig *rig)
-{
-	ssize_t n = fake_read(fake_newest(&rig->fake), rig->got, sizeof(rig->got) - 1);
-
-	if (n < 0)
-		return "(end)";
-	rig->got[n] = '\0';
-	return rig->got;
-}
-
-static void answer_from(struct rig *rig, struct fake_process *p, const char *text)
-{
-	assert_int_equal(fake_write(p, text, strlen(text)), strlen(text));
-	turn(rig);
-}
-
-static void answer(struct rig *rig, const char *text)
-{
-	answer_from(rig, fake_newest(&rig->fake), text);
-}
-
-static void die(struct rig *rig, int status)
-{
-	fake_die(fake_newest(&rig->fake), status);
-	turn(rig);
-}
-
-/* What was recorded since the last call must be @expected. */
-static void expect(struct rig *rig, const char *expected)
-{
-	char was[sizeof(rig->record)];
-
-	strcpy(was, rig->record);
-	rig->record[0] = '\0';
-	assert_string_equal(was, expected);
-}
 
 /* ---- the way of a request ---- */
 
@@ -641,7 +410,7 @@ static void test_coproc_restart_delays_grow_and_then_it_has_failed(void **state)
 	rig->record[0] = '\0';
 	die(rig, SIGKILL);
 	expect(rig, "exited\nc=crashed\nfailed\nd=unavailable\n");
-	assert_int_equal(coproc_submit(rig->engine, &a->request, "e", 1, on_done, a),
+	assert_int_equal(coproc_submit(rig->engine, &a->request, "e", 1, rig_on_done, a),
 			 COPROC_UNAVAILABLE);
 	assert_non_null(strstr(coproc_refusal(rig->engine, COPROC_UNAVAILABLE), "3 times"));
 	wait_ms(rig, 1000000);
@@ -695,7 +464,8 @@ static void test_coproc_start_reports_the_errno_and_goes_on_trying(void **state)
 	rig->fake.spawn_fails = 1;
 	rig->fake.spawn_error = -ENOENT;
 	assert_int_equal(
-	    coproc_new(&rig->options, rig->base, &ops, rig, &rig->engine, error, sizeof(error)), 0);
+	    coproc_new(&rig->options, rig->base, &rig_ops, rig, &rig->engine, error, sizeof(error)),
+	    0);
 	coproc_set_platform(rig->engine, &rig->fake.platform);
 	assert_int_equal(coproc_start(rig->engine), -ENOENT);
 	expect(rig, "start-failed\nrestarting\n");
@@ -984,7 +754,7 @@ static void test_coproc_stop_gives_up_on_what_is_pending_after_drain_timeout(voi
 	ask(rig, "b");
 	coproc_stop(rig->engine);
 	turn(rig);
-	assert_int_equal(coproc_submit(rig->engine, &late->request, "c", 1, on_done, late),
+	assert_int_equal(coproc_submit(rig->engine, &late->request, "c", 1, rig_on_done, late),
 			 COPROC_STOPPING);
 	wait_ms(rig, 499);
 	expect(rig, "");
@@ -1049,7 +819,7 @@ static void test_coproc_queue_limits_hold_and_room_is_reported(void **state)
 	ask(rig, "a");
 	ask(rig, "b");
 	ask(rig, "c");
-	assert_int_equal(coproc_submit(rig->engine, &x->request, "d", 1, on_done, x),
+	assert_int_equal(coproc_submit(rig->engine, &x->request, "d", 1, rig_on_done, x),
 			 COPROC_OVERLOADED);
 	assert_non_null(strstr(coproc_refusal(rig->engine, COPROC_OVERLOADED),
 			       "2 requests (2 bytes) are waiting, allowed are 2"));
@@ -1071,7 +841,7 @@ static void test_coproc_queue_bytes_limit_holds(void **state)
 	ask(rig, "in flight");
 	ask(rig, "123456");
 	assert_false(coproc_has_room(rig->engine, 5));
-	assert_int_equal(coproc_submit(rig->engine, &x->request, "12345", 5, on_done, x),
+	assert_int_equal(coproc_submit(rig->engine, &x->request, "12345", 5, rig_on_done, x),
 			 COPROC_OVERLOADED);
 	ask(rig, "1234");
 }
@@ -1090,7 +860,8 @@ static void test_coproc_a_slow_reader_gets_large_requests_whole(void **state)
 	for (size_t i = 0; i < len; i++)
 		big[i] = (char)('a' + i % 26);
 	*a = (struct asked){.rig = rig, .name = "big"};
-	assert_int_equal(coproc_submit(rig->engine, &a->request, big, len, on_done, a), COPROC_OK);
+	assert_int_equal(coproc_submit(rig->engine, &a->request, big, len, rig_on_done, a),
+			 COPROC_OK);
 	turn(rig);
 	while (have < len + 1) {
 		n = fake_read(fake_newest(&rig->fake), got + have, MIN(1000, len + 1 - have));
@@ -1217,7 +988,7 @@ static void test_coproc_a_callback_may_replace_the_process_it_came_from(void **s
 	expect(rig, "exited\na=crashed\nreplaced\n");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(test_coproc_##name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(test_coproc_##name, rig_setup, rig_teardown)
 
 int main(void)
 {
