@@ -65,18 +65,34 @@ static void clear_step(void)
 
 static enum ctl_exit print_config(const struct findings *f)
 {
-	char *path = config_socket(f);
-	int rc = path ? config_print(f, stdout) : -ENOMEM;
+	int rc = config_print(f, stdout);
 
 	if (rc < 0) {
 		fputs("coprocctl: out of memory\n", stderr);
 		return CTL_SYSTEM;
 	}
-	free(path);
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return CTL_OK;
 	fprintf(stderr, "coprocctl: stdout: %s\n", strerror(errno));
 	return CTL_IO;
+}
+
+static enum ctl_exit say_findings(const struct findings *f)
+{
+	report_words(f, stderr);
+	putc('\n', stderr);
+	if (!findings_can_be_served(f)) {
+		fputs("coprocctl: no configuration serves this program as it is\n", stderr);
+		return CTL_ERROR;
+	}
+	if (!config_can_hold(f)) {
+		fputs("coprocctl: the command has a newline in it, which a configuration cannot "
+		      "hold; "
+		      "put the program into a file\n",
+		      stderr);
+		return CTL_ERROR;
+	}
+	return print_config(f);
 }
 
 static enum ctl_exit probe(const struct probe_task *task)
@@ -84,21 +100,14 @@ static enum ctl_exit probe(const struct probe_task *task)
 	struct findings f;
 	char why[400];
 	int rc = probe_try(task, &f, why, sizeof(why));
-	enum ctl_exit status = CTL_OK;
+	enum ctl_exit status;
 
 	clear_step();
-	if (rc < 0) {
+	if (rc == 0) {
+		status = say_findings(&f);
+	} else {
 		fprintf(stderr, "coprocctl: %s\n", why);
 		status = rc == -ENOMEM ? CTL_SYSTEM : CTL_ERROR;
-	} else {
-		report_words(&f, stderr);
-		putc('\n', stderr);
-		if (config_is_possible(&f)) {
-			status = print_config(&f);
-		} else {
-			fputs("coprocctl: no configuration serves this program as it is\n", stderr);
-			status = CTL_ERROR;
-		}
 	}
 	findings_finish(&f);
 	return status;
@@ -106,6 +115,7 @@ static enum ctl_exit probe(const struct probe_task *task)
 
 enum ctl_exit ctl_probe(int argc, char **argv)
 {
+	static char name[] = "coprocctl probe";
 	struct probe_task task = {.on_step = show_step};
 	enum ctl_exit status = CTL_OK;
 	int option;
@@ -115,7 +125,8 @@ enum ctl_exit ctl_probe(int argc, char **argv)
 		fputs("coprocctl: out of memory\n", stderr);
 		return CTL_SYSTEM;
 	}
-	optind = 0; /* the options of the command itself are behind us */
+	argv[0] = name; /* for the messages of getopt_long() */
+	optind = 0;     /* the options of the command itself are behind us */
 	while (status == CTL_OK &&
 	       (option = getopt_long(argc, argv, "+", long_options, NULL)) != -1) {
 		if (option == 'h') {
@@ -132,6 +143,9 @@ enum ctl_exit ctl_probe(int argc, char **argv)
 	task.argv = argv + optind;
 	if (status == CTL_OK) {
 		signal(SIGPIPE, SIG_IGN);
+		/* A daemon will not have what would hide that the program buffers. */
+		unsetenv("PYTHONUNBUFFERED");
+		unsetenv("PERLIO");
 		status = probe(&task);
 	}
 	free(task.requests);

@@ -11,12 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SLOW_START_MS = 300, PATIENT_START_MS = 20000, WIDTH = 60, MAX_REQUEST = 64 << 10 };
-
-bool config_is_possible(const struct findings *f)
-{
-	return f->shape.kind != SHAPE_NONE && (f->buffering == BUFFERING_NONE || f->cure);
-}
+enum {
+	SLOW_START_MS = 300,
+	PATIENT_START_MS = 20000,
+	WIDTH = 60,
+	LINE = 92,
+	MAX_REQUEST = 64 << 10
+};
 
 static const char *program_name(const struct findings *f)
 {
@@ -25,22 +26,39 @@ static const char *program_name(const struct findings *f)
 	return slash ? slash + 1 : f->argv[0];
 }
 
-char *config_socket(const struct findings *f)
+/* Where it listens; the caller's, NULL without memory. */
+static char *config_socket(const struct findings *f)
 {
 	char *path = NULL;
 
 	return asprintf(&path, "/run/coprocd/%.60s.sock", program_name(f)) < 0 ? NULL : path;
 }
 
+/* A comment in lines of bearable length, with an empty line before it. */
 static PRINTF(2, 3) void comment(FILE *out, const char *fmt, ...)
 {
+	CLEANUP(shape_free_text) char *text = NULL;
+	const char *p;
 	va_list ap;
+	int n;
 
-	fputs("\n# ", out);
 	va_start(ap, fmt);
-	vfprintf(out, fmt, ap);
+	n = vasprintf(&text, fmt, ap);
 	va_end(ap);
+	if (n < 0)
+		return;
 	putc('\n', out);
+	for (p = text; *p;) {
+		size_t len = strlen(p);
+
+		if (len > LINE) {
+			for (len = LINE; len && p[len] != ' ';)
+				len--;
+			len = len ? len : strlen(p);
+		}
+		fprintf(out, "# %.*s\n", (int)len, p);
+		p += len + (p[len] == ' ');
+	}
 }
 
 /* ---- the program ---- */
@@ -114,32 +132,29 @@ static void put_surroundings(const struct findings *f, FILE *out)
 
 /* ---- requests and replies ---- */
 
-/* A reply whose end is not seen from its bytes is counted for the client. */
+/* A reply whose end cannot be seen from its bytes is counted for the client. */
 static bool needs_status(const struct findings *f)
 {
-	return f->shape.kind == SHAPE_PROBE || f->shape.kind == SHAPE_SIZED ||
-	       f->known->several_lines;
+	return f->shape.kind == SHAPE_PROBE || f->shape.kind == SHAPE_PROMPT;
 }
 
 static int put_listen(const struct findings *f, FILE *out)
 {
 	char *path = config_socket(f);
+	const char *end = f->known->request_end;
 
 	if (!path)
 		return -ENOMEM;
-	if (f->known->several_lines)
-		comment(out,
-			"A request is several lines, an empty line ends it. Replies are counted:\n"
-			"# `coprocctl --status ask` reads them.");
-	else if (needs_status(f))
-		comment(
-		    out,
-		    "Replies are counted, as their end cannot be seen: `coprocctl --status ask` "
-		    "reads them.");
-	else
+	if (end)
+		comment(out, "A request is several lines; %s%s ends it.",
+			*end ? "the line " : "an empty line", end);
+	if (needs_status(f))
+		comment(out, "The end of a reply cannot be seen, so that its lines are counted; "
+			     "`coprocctl --status ask` reads that.");
+	if (!end && !needs_status(f))
 		putc('\n', out);
-	fprintf(out, "listen = %s%s%s\n", path, f->known->several_lines ? ",request=until:" : "",
-		needs_status(f) ? ",replies=status" : "");
+	fprintf(out, "listen = %s%s%s%s\n", path, needs_status(f) ? ",replies=status" : "",
+		end ? ",request=until:" : "", end ? end : "");
 	free(path);
 	return 0;
 }
@@ -148,10 +163,14 @@ static void put_frame(const struct findings *f, FILE *out)
 {
 	const struct probe_known *k = f->known;
 
-	comment(out, "A reply is %s.", report_shape(&f->shape));
+	fputs("\n# A reply is ", out);
+	report_shape(&f->shape, out);
+	fputs(".\n", out);
 	fprintf(out, "reply = %s\n", f->shape.option);
-	if (f->shape_is_known && k->async)
+	if (f->shape_is_known && k->async) {
+		comment(out, "These lines are no part of it.");
 		fprintf(out, "async = %s\n", k->async);
+	}
 	if (k->prefix)
 		fprintf(out, "request-prefix = %s\n", k->prefix);
 	if (k->suffix)
@@ -162,12 +181,11 @@ static void put_frame(const struct findings *f, FILE *out)
 
 static void put_cure(const struct findings *f, FILE *out)
 {
-	if (f->cure == CURE_LINE_BUFFERED || f->cure == CURE_PTY) {
-		comment(out, "Without it replies come %s.",
-			f->buffering == BUFFERING_LATE ? "one request late"
-						       : "when its input ends");
-		fprintf(out, "%s = yes\n", f->cure == CURE_PTY ? "pty" : "line-buffered");
-	}
+	if (f->cure != CURE_LINE_BUFFERED && f->cure != CURE_PTY)
+		return;
+	comment(out, "Without this its replies come %s.",
+		f->buffering == BUFFERING_LATE ? "one request late" : "when its input has ended");
+	fprintf(out, "%s = yes\n", f->cure == CURE_PTY ? "pty" : "line-buffered");
 }
 
 /* A request and the last line of its reply, as proof that a slow program is ready. */
@@ -194,7 +212,7 @@ static int put_start(const struct findings *f, FILE *out)
 	if (find_banner(&f->shape, buf_bytes(&f->banner), f->banner.len, &banner) < 0)
 		return -ENOMEM;
 	if (banner) {
-		comment(out, "It begins with %s.",
+		comment(out, "It begins with %s",
 			report_quote(buf_bytes(&f->banner), f->banner.len, WIDTH, quoted));
 		fprintf(out, "banner = %s\n", banner);
 	}
@@ -210,11 +228,22 @@ static int put_start(const struct findings *f, FILE *out)
 
 /* ---- limits ---- */
 
+/* Two digits are enough, and leave some room. */
+static size_t round_down(size_t n)
+{
+	size_t unit = 1;
+
+	while (n / unit >= 100)
+		unit *= 10;
+	return n / unit * unit;
+}
+
 static void put_limits(const struct findings *f, FILE *out)
 {
 	if (f->long_bad && f->long_good > 0 && f->long_good < MAX_REQUEST) {
-		comment(out, "A line of %zu bytes is not answered with one reply.", f->long_bad);
-		fprintf(out, "max-request = %zu\n", f->long_good);
+		comment(out, "A line of %zu bytes has one reply, one of %zu has not.", f->long_good,
+			f->long_bad);
+		fprintf(out, "max-request = %zu\n", round_down(f->long_good));
 	}
 	if (f->not_utf8.kind != ODD_ONE && f->not_utf8.kind != ODD_UNTRIED) {
 		comment(out, "It cannot stand requests that are not UTF-8.");
@@ -255,19 +284,31 @@ static void put_end(const struct findings *f, FILE *out)
 		comment(out, "It does not end with its input: do not wait long before the signal.");
 		fputs("stop-timeout = 500ms\n", out);
 	}
-	if (f->together.kind == ODD_ONE && f->shape.kind != SHAPE_PROBE) {
-		comment(out,
-			"Several requests at once were answered as single ones; if each of them "
-			"always has\n# exactly one reply, this is faster:");
+	if (f->together.kind == ODD_ONE && f->shape.kind == SHAPE_CHANNEL) {
+		comment(out, "The number tells whose reply it is.");
+		fputs("window = 16\n", out);
+	} else if (f->together.kind == ODD_ONE && !f->shape_is_known && !f->shape_is_doubtful) {
+		comment(out, "Faster, but only if each request always has exactly one reply:");
 		fputs("#window = 16\n", out);
 	}
+}
+
+bool config_can_hold(const struct findings *f)
+{
+	for (char *const *word = f->argv; *word; word++)
+		if (strchr(*word, '\n'))
+			return false;
+	return true;
 }
 
 int config_print(const struct findings *f, FILE *out)
 {
 	int rc;
 
-	fputs("# Written by `coprocctl probe`; see coprocd.conf(5).\n", out);
+	fputs("# Written by coprocctl probe; see coprocd.conf(5).\n", out);
+	if (f->known->recipe)
+		fprintf(out, "# What this leaves open recipes/%s.conf closes, with reasons.\n",
+			f->known->recipe);
 	put_command(f, out);
 	put_surroundings(f, out);
 	rc = put_listen(f, out);

@@ -10,11 +10,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Whether there is a way to serve the program. */
-bool config_is_possible(const struct findings *f);
-
-/* Where the printed configuration listens; the caller's, NULL without memory. */
-char *config_socket(const struct findings *f);
+/* Whether the command can stand in a file: on one line. */
+bool config_can_hold(const struct findings *f);
 
 /* Write the configuration, with a comment on each line of it. 0 or -ENOMEM. */
 int config_print(const struct findings *f, FILE *out) WARN_UNUSED;

@@ -105,6 +105,24 @@ static char *until_option(const char *text, size_t len)
 	return fclose(out) ? NULL : option;
 }
 
+/* "prompt:TEXT", with what would not survive in a file as escapes. */
+static char *prompt_option(const char *text, size_t len)
+{
+	char *option = NULL;
+	size_t size;
+	FILE *out = open_memstream(&option, &size);
+
+	if (!out)
+		return NULL;
+	fputs("prompt:", out);
+	for (size_t i = 0; i < len; i++)
+		if (text[i] == '\\' || (text[i] == ' ' && (!i || i + 1 == len)))
+			fprintf(out, "\\x%02x", (unsigned char)text[i]);
+		else
+			putc(text[i], out);
+	return fclose(out) ? NULL : option;
+}
+
 /* ---- the kinds ---- */
 
 static bool fits_nul(const struct find_sample *samples, size_t count, char **option)
@@ -288,8 +306,7 @@ static bool fits_prompt(const struct find_sample *samples, size_t count, char **
 		text = lf ? lf + 1 : s->bytes;
 		len = (size_t)(s->bytes + s->len - text);
 	}
-	if (!is_printable(text, len) || asprintf(option, "prompt:%.*s", (int)len, text) < 0)
-		return false;
+	*option = is_printable(text, len) ? prompt_option(text, len) : NULL;
 	return keep_fitting(samples, count, option);
 }
 
@@ -346,6 +363,10 @@ int find_banner(const struct shape *shape, const char *bytes, size_t len, char *
 	size_t last_len;
 
 	*out = NULL;
+	if (lines.len < len && is_printable(bytes + lines.len, len - lines.len)) {
+		*out = prompt_option(bytes + lines.len, len - lines.len);
+		return *out ? 0 : -ENOMEM;
+	}
 	if (!end)
 		return 0;
 	last = last_line(&lines, &last_len);

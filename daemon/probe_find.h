@@ -20,9 +20,9 @@ struct find_sample {
 int find_shape(const struct find_sample *samples, size_t count, struct shape *out) WARN_UNUSED;
 
 /*
- * The value of `banner` that skips the complete lines of @bytes.
+ * The value of `banner` that skips @bytes.
  *
- * Returns 0 with *@out the caller's, NULL if there is no complete line; -ENOMEM.
+ * Returns 0 with *@out the caller's, NULL if there is nothing to skip; -ENOMEM.
  */
 int find_banner(const struct shape *shape, const char *bytes, size_t len, char **out) WARN_UNUSED;
 

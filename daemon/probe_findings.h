@@ -35,6 +35,8 @@ enum buffering {
 	BUFFERING_BLOCK, /* replies come when the input has ended */
 	BUFFERING_LATE,  /* each reply comes one request late */
 	BUFFERING_MUTE,  /* nothing ever comes */
+	BUFFERING_DEAF,  /* it does not read its input */
+	BUFFERING_FLOOD, /* it never stops talking */
 };
 
 enum cure { CURE_NONE, CURE_LINE_BUFFERED, CURE_OWN, CURE_PTY, CURES };
@@ -76,5 +78,17 @@ struct findings {
 	int64_t eof_ms;
 	int eof_status;
 };
+
+/* "exit status 4", "signal 11, Segmentation fault", of what waitpid() gave. */
+const char *findings_status(int status, char *dst, size_t size);
+
+/* Whether a configuration serves the program. */
+bool findings_can_be_served(const struct findings *f);
+
+/* Free what was noted of ordinary requests. */
+void findings_forget_asked(struct findings *f);
+
+/* Free everything in it. */
+void findings_finish(struct findings *f);
 
 #endif

@@ -6,11 +6,9 @@
 #include <stddef.h>
 #include <string.h>
 
-/* clang-format off: a table */
-
 #define SPELLER(program)                                                                           \
 	{                                                                                          \
-		.name = program, .argument = "-a",                                                 \
+		.name = program, .argument = "-a", .recipe = "hunspell",                           \
 		.requests = {"hello", "helo wrld", "a good word"}, .prefix = "^",                  \
 		.writes_home = true,                                                               \
 		.note = "The ^ makes each request text to look at, never a command such as *word " \
@@ -40,7 +38,8 @@ static const struct probe_known table[] = {
     {
 	.name = "bc",
 	.requests = {"1+1", "x = 5", "1/0", "2^300", "1; 2"},
-	.reply = "probe:print \"%n\\\\n\"=>%n",
+	.reply = "probe:\\n\":%n:\\n\"=>:%n:",
+	.recipe = "bc",
 	.env = "BC_LINE_LENGTH=0",
 	.head = "1",
 	.unit = "+1",
@@ -52,7 +51,8 @@ static const struct probe_known table[] = {
     {
 	.name = "dc",
 	.requests = {"1 1+p", "5 sx", "2 300^p", "y"},
-	.reply = "probe:[%n\\n]P=>%n",
+	.reply = "probe:[:%n:\\n]P=>:%n:",
+	.recipe = "dc",
 	.env = "DC_LINE_LENGTH=0",
 	.head = "1",
 	.unit = " 1+",
@@ -64,7 +64,8 @@ static const struct probe_known table[] = {
     {
 	.name = "sqlite3",
 	.requests = {"select 1+1;", "values (1), (2);", "select 1 where 0;", "select 'a' || 'b';"},
-	.reply = "probe:;\\n.print %n=>%n",
+	.reply = "probe:;\\n.print :%n:=>:%n:",
+	.recipe = "sqlite3",
 	.head = "select '",
 	.unit = "x",
 	.tail = "';",
@@ -120,7 +121,8 @@ static const struct probe_known table[] = {
 	.argument = "-stay_open",
 	.requests = {"-ver", "-echo\nhello", "-ver\n-s3"},
 	.reply = "probe:-execute%n=>{ready%n}",
-	.several_lines = true,
+	.request_end = "-execute",
+	.recipe = "exiftool",
 	.head = "-echo\n",
 	.unit = "x",
 	.tail = "",
@@ -131,6 +133,7 @@ static const struct probe_known table[] = {
     {
 	.name = "gnugo",
 	.argument = "gtp",
+	.recipe = "gnugo",
 	.requests = {"name", "protocol_version", "showboard", "nonsense"},
 	.no_reply = "^\\s*(\\d+\\s*)?(#.*)?$",
 	.forbid = {"^\\s*\\d*\\s*quit\\b", "^\\s*\\d*\\s*(loadsgf|printsgf)"},
@@ -141,24 +144,24 @@ static const struct probe_known table[] = {
 	.requests = {"position startpos\ngo depth 5", "isready", "uci"},
 	.reply = "until-match:^(uciok|readyok|bestmove .*)$",
 	.ready = "probe:isready=>readyok",
-	.async = "^info ",
-	.no_reply = "^(position [^\\n]*|setoption [^\\n]*|ucinewgame|)$",
+	.async = "^info\\b",
 	.cancel = "stop\\n",
-	.several_lines = true,
+	.request_end = "",
+	.recipe = "stockfish",
 	.head = "position startpos moves ",
 	.unit = "e2e4 ",
 	.tail = "\nisready",
 	.forbid =
-	    {"(?m)^(?!(uci|isready|ucinewgame|position (startpos|fen [1-8pnbrqkPNBRQK/]+ [wb] "
-	     "\\S+ \\S+( \\d+ \\d+)?)( moves( [a-h1-8qrbn]+)+)?|setoption name .*|"
-	     "go .*(depth|movetime|nodes) \\d+.*)\\s*$)",
-	     "(?m)^go .*infinite", "(?s)\\ngo.*\\n.", "(?i)(debug log file|syzygypath|evalfile)"},
-	.note = "One request holds the position and the search: position ..., go depth 5, and a "
-		"blank line. Anything else, which may have no reply or no end, is refused.",
+	    {"^(?!(uci|isready|((ucinewgame\\n)?position (startpos|fen [1-8pnbrqkPNBRQK/]+ "
+	     "[wb] \\S+ \\S+( \\d+ \\d+)?)( moves( [a-h1-8qrbn]+)+)?\\n)?"
+	     "go (?![^\\n]*(infinite|ponder))[^\\n]*(depth|movetime|nodes) \\d[^\\n]*)\\n?$)"},
+	.note = "One request holds the position and the search; anything else, which may have no "
+		"reply or no end, is refused.",
     },
     {
 	.name = "gdb",
 	.argument = "--interpreter=mi",
+	.recipe = "gdb",
 	.requests = {"-gdb-version", "-list-features", "7-gdb-show confirm"},
 	.forbid = {"^(?!\\d*-)", "^\\d*-(interpreter-exec|gdb-exit|target|exec|file|environment)"},
 	.note = "Refused is what is no MI command (shell runs programs).",
@@ -167,7 +170,8 @@ static const struct probe_known table[] = {
     {
 	.name = "octave",
 	.requests = {"1+1", "x = 5;", "disp(pi)"},
-	.reply = "probe:disp(\"%n\")=>%n",
+	.reply = "probe:disp(\":%n:\")=>:%n:",
+	.recipe = "octave",
 	.head = "1",
 	.unit = "+1",
 	.tail = "",
@@ -181,7 +185,8 @@ static const struct probe_known table[] = {
     {
 	.name = "octave-cli",
 	.requests = {"1+1", "x = 5;", "disp(pi)"},
-	.reply = "probe:disp(\"%n\")=>%n",
+	.reply = "probe:disp(\":%n:\")=>:%n:",
+	.recipe = "octave",
 	.head = "1",
 	.unit = "+1",
 	.tail = "",
@@ -222,6 +227,7 @@ static const struct probe_known table[] = {
     {
 	.name = "link-parser",
 	.requests = {"This is a test.", "Dogs bark.", "Foo bar."},
+	.recipe = "link-parser",
 	.reply = "probe:!debug=%n=>debug set to %n",
 	.unit = "dogs ",
 	.forbid = {"^\\s*!"},
@@ -232,6 +238,7 @@ static const struct probe_known table[] = {
 	.argument = "-z",
 	.requests = {"house", "houses", "the cats"},
 	.reply = "nul",
+	.recipe = "lt-proc",
 	.suffix = "[][\\n]\\0",
 	.forbid = {"[][{}^$\\\\@<>/]"},
 	.note = "The blank that the suffix adds makes lt-proc give its reply at once. "
@@ -268,8 +275,6 @@ static const struct probe_known table[] = {
     SQUID("ext_file_userip_acl", "10.0.0.1 user", "127.0.0.1 root"),
     {.requests = {"hello", "hello world", "42", "{\"a\": 1}"}}, /* all others */
 };
-
-/* clang-format on */
 
 static bool has_argument(char *const *argv, const char *start)
 {

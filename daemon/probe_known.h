@@ -28,8 +28,9 @@ struct probe_known {
 	const char *cure;
 	/* A long request is `head`, `unit` again and again, `tail`; NULL: made of words. */
 	const char *head, *unit, *tail;
+	const char *request_end; /* a request is several lines up to this one; NULL: one line */
+	const char *recipe;   /* the configuration in contrib/recipes that closes all its traps */
 	const char *note;     /* one sentence for the reader of the configuration */
-	bool several_lines;   /* a request is several lines: a blank one ends it */
 	bool needs_directory; /* what it answers depends on its working directory */
 	bool writes_home;     /* it keeps files in HOME, with what clients said */
 };

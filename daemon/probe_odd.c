@@ -65,14 +65,14 @@ static struct odd try_odd(struct trial *t, const char *request, size_t len)
 
 /* ---- long ones ---- */
 
-/* A request of @len bytes, the caller's; NULL without memory. */
+/* A request of at most @len bytes, the caller's; NULL without memory. */
 static char *make_long(const struct trial *t, size_t len)
 {
 	const struct probe_known *k = t->f->known;
 	const char *head = k->head ? k->head : "", *tail = k->tail ? k->tail : "";
 	const char *unit = k->unit ? k->unit : "hello ";
 	size_t head_len = strlen(head), tail_len = strlen(tail), unit_len = strlen(unit);
-	char *text = malloc(len + head_len + tail_len + unit_len + 1);
+	char *text = malloc(len + head_len + tail_len + 1);
 	size_t at = head_len;
 
 	if (!text)
@@ -80,37 +80,34 @@ static char *make_long(const struct trial *t, size_t len)
 	memcpy(text, head, head_len);
 	for (; at + unit_len + tail_len <= len; at += unit_len)
 		memcpy(text + at, unit, unit_len);
+	/* Words may be cut, statements not. */
+	for (; !k->unit && at < len; at++)
+		text[at] = 'x';
 	memcpy(text + at, tail, tail_len + 1);
 	return text;
 }
 
-static struct odd try_long(struct trial *t, size_t len)
-{
-	char *text = make_long(t, len);
-	struct odd odd = {.kind = ODD_UNTRIED};
-
-	if (text)
-		odd = try_odd(t, text, strlen(text));
-	else
-		t->error = -ENOMEM;
-	free(text);
-	return odd;
-}
-
+/* Try one of @len bytes. Returns false if that cannot be done. */
 static bool note_long(struct trial *t, size_t len)
 {
 	struct findings *f = t->f;
-	struct odd odd = try_long(t, len);
+	char *text = make_long(t, len);
+	struct odd odd;
 
-	if (odd.kind == ODD_UNTRIED)
+	if (!text) {
+		t->error = -ENOMEM;
 		return false;
+	}
+	len = strlen(text);
+	odd = try_odd(t, text, len);
+	free(text);
 	if (odd.kind == ODD_ONE) {
-		f->long_good = len;
-	} else {
+		f->long_good = MAX(f->long_good, len);
+	} else if (odd.kind != ODD_UNTRIED) {
 		f->long_bad = len;
 		f->long_odd = odd;
 	}
-	return true;
+	return odd.kind != ODD_UNTRIED;
 }
 
 static void find_longest(struct trial *t)
@@ -121,8 +118,8 @@ static void find_longest(struct trial *t)
 	for (size_t i = 0; i < ARRAY_SIZE(tried) && !f->long_bad; i++)
 		if (!note_long(t, tried[i]))
 			return;
-	for (int i = 0; i < BISECT_STEPS && f->long_bad - f->long_good > f->long_bad / 100; i++)
-		if (!f->long_bad || !note_long(t, (f->long_good + f->long_bad) / 2))
+	for (int i = 0; i < BISECT_STEPS && f->long_bad > f->long_good + f->long_bad / 100; i++)
+		if (!note_long(t, (f->long_good + f->long_bad) / 2))
 			return;
 }
 

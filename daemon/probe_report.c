@@ -4,68 +4,80 @@
 #include "macros.h"
 #include "parse.h"
 
-#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/wait.h>
 
 enum { WIDTH = 60, ROOM = 4 * WIDTH + 8, SHOWN = 6 };
 
+/* Columns on a terminal of the character that starts with @c; the wide ones by their first byte. */
+static size_t columns(unsigned char c)
+{
+	return (c & 0xc0) == 0x80 ? 0 : c >= 0xe3 ? 2 : 1;
+}
+
 const char *report_quote(const char *bytes, size_t len, size_t width, char *dst)
 {
+	size_t used = 0, i = 0;
 	char *p = dst;
-	size_t i;
 
 	*p++ = '"';
-	for (i = 0; i < len && (size_t)(p - dst) < width; i++) {
+	for (; i < len; i++) {
 		unsigned char c = (unsigned char)bytes[i];
+		const char *escape = c == '\n'   ? "\\n"
+				     : c == '\t' ? "\\t"
+				     : c == '"'  ? "\\\""
+						 : NULL;
 
-		if (c == '\n')
-			p += sprintf(p, "\\n");
-		else if (c == '\t')
-			p += sprintf(p, "\\t");
+		if (used + columns(c) > width)
+			break;
+		used += escape ? 2 : columns(c);
+		if (escape)
+			p += sprintf(p, "%s", escape);
 		else if (c < ' ' || c == 0x7f)
 			p += sprintf(p, "\\x%02x", c);
 		else
 			*p++ = (char)c;
 	}
-	/* Not in the middle of a character. */
-	while (i < len && p > dst + 1 && ((unsigned char)p[-1] & 0x80) &&
-	       ((unsigned char)bytes[i] & 0xc0) == 0x80) {
-		p--;
-		i--;
-	}
 	strcpy(p, i < len ? "\"..." : "\"");
 	return dst;
 }
 
-const char *report_shape(const struct shape *shape)
+void report_shape(const struct shape *shape, FILE *out)
 {
 	switch (shape->kind) {
 	case SHAPE_NONE:
-		return "no end mark that could be seen";
+		fputs("text without an end that could be seen", out);
+		break;
 	case SHAPE_LINE:
-		return "one line";
+		fputs("one line", out);
+		break;
 	case SHAPE_LINES:
-		return "a fixed number of lines";
+		fprintf(out, "%zu lines", shape->lines);
+		break;
 	case SHAPE_UNTIL:
-		return *shape->text ? "lines, the last of which is always the same"
-				    : "any number of lines, then an empty line";
+		fprintf(out, "any number of lines, then %s%s",
+			*shape->text ? "the line " : "an empty line", shape->text);
+		break;
 	case SHAPE_MATCH:
-		return "lines until one that matches a pattern";
+		fprintf(out, "any number of lines, then one that matches %s", shape->text);
+		break;
 	case SHAPE_PROMPT:
-		return "text, then a prompt without a newline";
+		fprintf(out, "text, then the prompt \"%s\" without a newline", shape->text);
+		break;
 	case SHAPE_NUL:
-		return "text, then a NUL byte";
+		fputs("text, then a NUL byte", out);
+		break;
 	case SHAPE_SIZED:
-		return "a line with the number of bytes that follow; or a line alone";
+		fputs("a line with the number of bytes that follow it, or a line alone", out);
+		break;
 	case SHAPE_PROBE:
-		return "any number of lines, also none; a mark sent behind the request shows the "
-		       "end";
+		fputs("any number of lines; the answer to a mark sent behind the request ends it",
+		      out);
+		break;
 	case SHAPE_CHANNEL:
-		return "one line with the number that stood before the request";
+		fputs("one line, with the number that stood before the request", out);
+		break;
 	}
-	return "";
 }
 
 static PRINTF(3, 4) void say(FILE *out, const char *what, const char *fmt, ...)
@@ -77,16 +89,6 @@ static PRINTF(3, 4) void say(FILE *out, const char *what, const char *fmt, ...)
 	vfprintf(out, fmt, ap);
 	va_end(ap);
 	putc('\n', out);
-}
-
-/* "exit status 4", "signal 11 (Segmentation fault)". */
-static const char *describe_status(int status, char *dst, size_t size)
-{
-	if (WIFSIGNALED(status))
-		snprintf(dst, size, "signal %d, %s", WTERMSIG(status), strsignal(WTERMSIG(status)));
-	else
-		snprintf(dst, size, "exit status %d", WEXITSTATUS(status));
-	return dst;
 }
 
 static void say_start(const struct findings *f, FILE *out)
@@ -111,37 +113,49 @@ static void say_banner(const struct findings *f, FILE *out)
 		say(out, "banner", "none");
 }
 
-static void say_asked(const struct findings *f, FILE *out)
+static void say_one_asked(const struct asked *a, const char *what, FILE *out)
 {
 	char request[ROOM], reply[ROOM], status[80];
-	size_t shown = 0;
 
-	if (f->killer)
-		say(out, "asked", "%s -> it ends (%s)",
-		    report_quote(f->killer, strlen(f->killer), WIDTH / 2, request),
-		    describe_status(f->killer_status, status, sizeof(status)));
-	/* The first one was asked twice. */
-	for (size_t i = f->asked_count > 1; i < f->asked_count && shown < SHOWN; i++, shown++) {
-		const struct asked *a = &f->asked[i];
+	report_quote(a->request, strlen(a->request), WIDTH / 2, request);
+	if (a->ended)
+		say(out, what, "%s -> it ends (%s)", request,
+		    findings_status(a->status, status, sizeof(status)));
+	else if (!a->reply.len)
+		say(out, what, "%s -> no reply", request);
+	else
+		say(out, what, "%s -> %s", request,
+		    report_quote(buf_bytes(&a->reply), a->reply.len, WIDTH, reply));
+}
 
-		report_quote(a->request, strlen(a->request), WIDTH / 2, request);
-		if (a->ended)
-			say(out, "asked", "%s -> it ends (%s)", request,
-			    describe_status(a->status, status, sizeof(status)));
-		else if (!a->reply.len)
-			say(out, "asked", "%s -> no reply", request);
-		else
-			say(out, "asked", "%s -> %s", request,
-			    report_quote(buf_bytes(&a->reply), a->reply.len, WIDTH, reply));
+static void say_asked(const struct findings *f, FILE *out)
+{
+	struct asked killer = {.request = f->killer, .ended = true, .status = f->killer_status};
+	const char *what = "asked";
+
+	if (f->killer) {
+		say_one_asked(&killer, what, out);
+		what = "";
 	}
+	/* The first one was asked twice. */
+	for (size_t i = f->asked_count > 1; i < f->asked_count && i <= SHOWN; i++, what = "")
+		say_one_asked(&f->asked[i], what, out);
+}
+
+static bool is_silent(const struct findings *f)
+{
+	return f->buffering != BUFFERING_NONE && !f->cure;
 }
 
 static void say_shape(const struct findings *f, FILE *out)
 {
 	char err[ROOM];
 
-	if (f->buffering != BUFFERING_MUTE)
-		say(out, "reply", "%s", report_shape(&f->shape));
+	if (!is_silent(f)) {
+		fprintf(out, "  %-11s ", "reply");
+		report_shape(&f->shape, out);
+		putc('\n', out);
+	}
 	if (f->shape_is_doubtful && f->shape.kind != SHAPE_NONE)
 		say(out, "", "but not always: see what was asked");
 	if (f->shape.kind == SHAPE_NONE && f->err.len)
@@ -191,6 +205,12 @@ static void say_buffering(const struct findings *f, FILE *out)
 	case BUFFERING_MUTE:
 		say(out, "stdout", "silent: nothing came, not even when its input had ended");
 		break;
+	case BUFFERING_DEAF:
+		say(out, "stdin", "not read: it did not take the request (see --time-limit)");
+		break;
+	case BUFFERING_FLOOD:
+		say(out, "stdout", "flooded: it does not stop talking");
+		break;
 	}
 }
 
@@ -218,7 +238,7 @@ static void say_odd(const char *what, const struct odd *odd, FILE *out)
 		break;
 	case ODD_ENDED:
 		say(out, what, "ends the program (%s)",
-		    describe_status(odd->status, status, sizeof(status)));
+		    findings_status(odd->status, status, sizeof(status)));
 		break;
 	}
 }
@@ -271,13 +291,25 @@ static void say_end(const struct findings *f, FILE *out)
 
 	if (f->ends_at_eof)
 		say(out, "ends", "when its input ends (%s)%s",
-		    describe_status(f->eof_status, status, sizeof(status)),
+		    findings_status(f->eof_status, status, sizeof(status)),
 		    f->ends_at_term   ? ", and at SIGTERM"
 		    : f->term_untried ? ""
 				      : "; SIGTERM does not end it");
 	else
 		say(out, "ends", "not when its input ends; SIGTERM %s",
 		    f->ends_at_term ? "ends it" : "does not end it either");
+}
+
+/* What was found out by asking. */
+static void say_ways(const struct findings *f, FILE *out)
+{
+	say_asked(f, out);
+	say_shape(f, out);
+	say_buffering(f, out);
+	say_odd("empty line", &f->empty, out);
+	say_long(f, out);
+	say_odd("not UTF-8", &f->not_utf8, out);
+	say_together(f, out);
 }
 
 void report_words(const struct findings *f, FILE *out)
@@ -287,12 +319,7 @@ void report_words(const struct findings *f, FILE *out)
 	putc('\n', out);
 	say_start(f, out);
 	say_banner(f, out);
-	say_asked(f, out);
-	say_shape(f, out);
-	say_buffering(f, out);
-	say_odd("empty line", &f->empty, out);
-	say_long(f, out);
-	say_odd("not UTF-8", &f->not_utf8, out);
-	say_together(f, out);
-	say_end(f, out);
+	say_ways(f, out);
+	if (f->buffering != BUFFERING_DEAF && f->buffering != BUFFERING_FLOOD)
+		say_end(f, out);
 }

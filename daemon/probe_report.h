@@ -11,8 +11,8 @@
 /* Write the findings, one line each. */
 void report_words(const struct findings *f, FILE *out);
 
-/* Where a reply ends, as a phrase. */
-const char *report_shape(const struct shape *shape);
+/* Write what a reply is, as a phrase. */
+void report_shape(const struct shape *shape, FILE *out);
 
 /* @bytes as a quoted line of at most @width columns; dst has room for 4 * width + 8 bytes. */
 const char *report_quote(const char *bytes, size_t len, size_t width, char *dst);

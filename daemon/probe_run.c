@@ -34,6 +34,7 @@ struct talk {
 	int64_t work_ms;  /* when it was last seen to work */
 	int64_t exit_ms;  /* when its end was noticed, 0: not yet */
 	uint64_t cpu_ticks;
+	bool unread; /* not all that was written has been read */
 };
 
 int probe_start(const struct probe_how *how, struct probe_life *life, const char **step)
@@ -122,6 +123,7 @@ static void notice_work(struct talk *t)
 
 	if (t->life->child.in >= 0)
 		ioctl(t->life->child.in, FIONREAD, &unread);
+	t->unread = unread > 0;
 	if (look.cpu_ticks != t->cpu_ticks || look.working || unread)
 		t->work_ms = clock_now_ms();
 	t->cpu_ticks = look.cpu_ticks;
@@ -146,7 +148,9 @@ static bool is_over(struct talk *t)
 	else if (!a->out.len && !t->left && MIN(quiet, idle) >= p->idle_ms)
 		a->end = PROBE_SILENT;
 	else if (now - t->begun_ms >= p->limit_ms)
-		a->end = idle >= p->quiet_ms ? PROBE_SILENT : PROBE_SLOW;
+		a->end = !a->out.len && t->unread          ? PROBE_DEAF
+			 : idle >= p->quiet_ms && !t->left ? PROBE_SILENT
+							   : PROBE_SLOW;
 	else
 		return false;
 	return true;
@@ -185,6 +189,7 @@ static struct talk talk_begin(struct probe_life *life, struct probe_answer *answ
 	int64_t now = clock_now_ms();
 
 	answer_begin(answer);
+	answer->begun_ms = now;
 	return (struct talk){.life = life,
 			     .answer = answer,
 			     .begun_ms = now,

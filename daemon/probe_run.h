@@ -30,12 +30,14 @@ enum probe_end {
 	PROBE_REPLIED, /* something came, then it was quiet */
 	PROBE_SILENT,  /* nothing came, and nothing is being done about it */
 	PROBE_SLOW,    /* the limit was reached while it was at work */
+	PROBE_DEAF,    /* the limit was reached and it had not read what was written */
 	PROBE_FLOOD,   /* more came than anybody wants */
 	PROBE_ENDED,   /* the process has ended, or has closed its stdout */
 };
 
 struct probe_answer {
 	struct buf out, err;
+	int64_t begun_ms; /* when it was asked, by the monotonic clock */
 	int64_t first_ms; /* from the question to the first byte of stdout; -1: none */
 	int64_t last_ms;  /* ... to the last one */
 	enum probe_end end;

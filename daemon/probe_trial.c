@@ -130,6 +130,8 @@ static bool say(struct trial *t, const char *bytes, size_t len, const struct pro
 		t->error = rc;
 		t->step = "memory";
 	}
+	if (t->answer.end == PROBE_FLOOD)
+		t->f->buffering = BUFFERING_FLOOD;
 	if (rc < 0 || t->answer.end == PROBE_ENDED)
 		bury(t);
 	return t->alive;
@@ -155,7 +157,15 @@ static bool shake_hands(struct trial *t)
 		t->error = -ENOMEM;
 		return false;
 	}
-	return say(t, buf_bytes(&bytes), bytes.len, &t->patience);
+	if (!say(t, buf_bytes(&bytes), bytes.len, &t->patience))
+		return false;
+	t->ready_ms = trial_last_ms(t);
+	return true;
+}
+
+int64_t trial_last_ms(const struct trial *t)
+{
+	return t->answer.begun_ms + MAX(t->answer.last_ms, 0) - t->life.started_ms;
 }
 
 /* Wait for as much as the banner was before; the first time, record it. */

@@ -25,10 +25,11 @@ struct trial {
 	struct probe_answer answer; /* to the last request, without asynchronous lines */
 	uint64_t number;            /* of the last request */
 	uint64_t next_number;
-	struct buf usual;                  /* the reply to the first request */
-	bool steady;                       /* ... is always the same */
-	int error;                         /* -errno that ended it all; then: */
-	const char *step;                  /* what failed */
+	struct buf usual; /* the reply to the first request */
+	bool steady;      /* ... is always the same */
+	int64_t ready_ms; /* from its start to the proof that it is ready, if any */
+	int error;        /* -errno that ended it all; then: */
+	const char *step; /* what failed */
 	void (*on_step)(const char *what); /* may be NULL */
 };
 
@@ -55,6 +56,9 @@ bool trial_ask_several(struct trial *t, const char *const *requests, const size_
 
 /* Ask one; likewise. */
 bool trial_ask(struct trial *t, const char *request, size_t len);
+
+/* Milliseconds from the start of the process to the last byte of the last answer. */
+int64_t trial_last_ms(const struct trial *t);
 
 /* The reply in the last answer without a marker, if that is exactly one. */
 bool trial_reply(const struct trial *t, struct shape_piece *out);

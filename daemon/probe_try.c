@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
 enum {
 	LIMIT_MS = 60000,
@@ -19,24 +18,10 @@ enum {
 	QUIET_MS = 100,
 	BANNER_MS = 300,
 	END_MS = 2000,
-	SLOW_START_MS = 3000,
 };
 
 /* What a run of the ordinary requests was like. */
 enum verdict { VERDICT_FITS, VERDICT_NO_SHAPE, VERDICT_SILENT };
-
-void findings_finish(struct findings *f)
-{
-	for (size_t i = 0; i < f->asked_count; i++) {
-		free(f->asked[i].request);
-		buf_finish(&f->asked[i].reply);
-	}
-	f->asked_count = 0;
-	free(f->killer);
-	buf_finish(&f->banner);
-	buf_finish(&f->err);
-	shape_finish(&f->shape);
-}
 
 /* ---- ordinary requests ---- */
 
@@ -44,15 +29,6 @@ static void drop_first(struct trial *t)
 {
 	t->request_count--;
 	memmove(t->requests, t->requests + 1, t->request_count * sizeof(*t->requests));
-}
-
-static void forget_asked(struct findings *f)
-{
-	for (size_t i = 0; i < f->asked_count; i++) {
-		free(f->asked[i].request);
-		buf_finish(&f->asked[i].reply);
-	}
-	f->asked_count = 0;
 }
 
 static struct asked *note_asked(struct trial *t, const char *request)
@@ -91,10 +67,12 @@ static bool ask_ordinary(struct trial *t)
 {
 	struct findings *f = t->f;
 
-	forget_asked(f);
+	findings_forget_asked(f);
 	f->shape_is_doubtful = false;
 	trial_kill(t);
-	for (size_t i = 0; i < t->request_count + 1 && i < FINDINGS_REQUESTS && !t->error; i++) {
+	for (size_t i = 0; i < t->request_count + 1 && i < FINDINGS_REQUESTS && !t->error &&
+			   f->buffering != BUFFERING_FLOOD;
+	     i++) {
 		ask_and_note(t, t->requests[i ? i - 1 : 0]);
 		if (!i && f->asked_count && !f->asked[0].ended && !f->asked[0].reply.len &&
 		    f->shape.kind == SHAPE_NONE)
@@ -199,7 +177,7 @@ static enum verdict try_requests(struct trial *t)
 {
 	enum verdict verdict = attempt(t);
 
-	if (verdict != VERDICT_SILENT || t->error)
+	if (verdict != VERDICT_SILENT || t->error || t->f->buffering == BUFFERING_FLOOD)
 		return verdict;
 	t->f->buffering = find_buffering(t);
 	if (t->f->buffering == BUFFERING_NONE && t->request_count > 1 && !t->error) {
@@ -226,7 +204,7 @@ static void drop_killer(struct trial *t)
 /* Find a request that it survives, and how long the first reply takes. */
 static bool first_words(struct trial *t)
 {
-	trial_tell(t, "starting");
+	trial_tell(t, "waiting for a first reply");
 	while (t->request_count && !trial_ask(t, t->requests[0], strlen(t->requests[0]))) {
 		if (t->error)
 			return false;
@@ -234,6 +212,8 @@ static bool first_words(struct trial *t)
 	}
 	if (!t->request_count)
 		return false;
+	if (t->answer.end == PROBE_DEAF)
+		t->f->buffering = BUFFERING_DEAF;
 	t->f->start_ms = t->answer.last_ms >= 0
 			     ? t->answer.last_ms
 			     : MAX(clock_now_ms() - t->life.started_ms - IDLE_MS, 0);
@@ -284,7 +264,7 @@ static void try_start_and_term(struct trial *t)
 	trial_kill(t);
 	t->banner_wait_ms = 0;
 	if (trial_ask(t, t->requests[0], strlen(t->requests[0])) && t->answer.last_ms >= 0)
-		t->f->start_ms = t->answer.last_ms;
+		t->f->start_ms = t->ready_ms ? t->ready_ms : trial_last_ms(t);
 	t->banner_wait_ms = wait_ms;
 	t->f->term_untried = !t->alive;
 	t->f->ends_at_term = t->alive && probe_terminate(&t->life, END_MS);
@@ -292,23 +272,24 @@ static void try_start_and_term(struct trial *t)
 
 /* ---- all of it ---- */
 
+/* Why nothing could be asked. */
 static void say_why(const struct trial *t, char *why, size_t size)
 {
-	const char *err = t->f->err.len ? buf_bytes(&t->f->err) : "";
+	const char *err = t->f->err.len ? buf_bytes(&t->f->err) : "", *name = t->f->argv[0];
 	int n = (int)MIN(strcspn(err, "\n"), t->f->err.len);
+	char status[100];
 
+	findings_status(t->status, status, sizeof(status));
 	if (t->error == -ENOMEM)
 		snprintf(why, size, "out of memory");
 	else if (t->error)
-		snprintf(why, size, "%s: %s: %s", t->f->argv[0], t->step, strerror(-t->error));
-	else if (WIFSIGNALED(t->status))
-		snprintf(why, size, "%s was ended by signal %d (%s) over its first request: %.*s",
-			 t->f->argv[0], WTERMSIG(t->status), strsignal(WTERMSIG(t->status)), n,
-			 err);
+		snprintf(why, size, "%s: %s: %s", name, t->step, strerror(-t->error));
+	else if (t->answer.out.len)
+		snprintf(why, size, "%s ends after one reply (%s); it has to stay for the next one",
+			 name, status);
 	else
-		snprintf(why, size,
-			 "%s ends by itself (exit status %d) over its first request: %.*s",
-			 t->f->argv[0], WEXITSTATUS(t->status), n, err);
+		snprintf(why, size, "%s ends over its first request (%s)%s%.*s", name, status,
+			 n ? ": " : "", n, err);
 }
 
 static bool run(struct trial *t)
@@ -317,7 +298,9 @@ static bool run(struct trial *t)
 		t->error = shape_parse(t->f->known->reply, &t->f->shape);
 	if (t->error || !first_words(t))
 		return false;
-	if (try_requests(t) != VERDICT_SILENT && !t->error) {
+	if (t->f->buffering != BUFFERING_NONE)
+		return true;
+	if (try_requests(t) != VERDICT_SILENT && !t->error && t->f->buffering != BUFFERING_FLOOD) {
 		note_usual(t);
 		note_size(t);
 		probe_odd(t);
@@ -334,7 +317,7 @@ static void take_requests(struct trial *t, const struct probe_task *task, const 
 	const struct probe_known *k = t->f->known;
 
 	t->requests = task->requests;
-	t->request_count = MIN(task->request_count, FINDINGS_REQUESTS);
+	t->request_count = MIN(task->request_count, FINDINGS_REQUESTS - 1);
 	if (t->request_count)
 		return;
 	t->requests = own;

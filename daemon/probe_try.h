@@ -27,6 +27,4 @@ struct probe_task {
 int probe_try(const struct probe_task *task, struct findings *f, char *why,
 	      size_t size) WARN_UNUSED;
 
-void findings_finish(struct findings *f);
-
 #endif
