@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// The state of the program, looked at often while it changes, never while nobody sees it.
+
+import { call, duration, el, number } from "./dom.js";
+
+const STEADY_MS = 2000;
+const CHANGING_MS = 500;
+
+export function startState() {
+  let latest = null;
+  let timer;
+  let looking = false;
+
+  function fact(name, text) {
+    const place = document.querySelector(`#state [data-fact="${name}"]`);
+    if (place.textContent !== text) place.textContent = text;
+  }
+
+  function warmText(state) {
+    if (state.warm_ms === null) return "not yet";
+    const since = new Date(state.warm_since * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    return `for ${duration(state.warm_ms)}, since ${since}`;
+  }
+
+  function show(state) {
+    const title = state.title;
+    if (latest && latest.title !== title) el("state-said").textContent = `The program's state: ${title}`;
+    latest = state;
+    el("pill").dataset.state = state.state;
+    el("pill-text").textContent = title;
+    fact("title", title);
+    fact("warm", warmText(state));
+    fact("served", number(state.served));
+    fact("queue", `${number(state.waiting)} waiting, ${number(state.in_flight)} at work`);
+    fact("starts", number(state.starts));
+    fact("pid", state.pid > 0 ? String(state.pid) : "none");
+    fact("clients", number(state.clients));
+    const why = state.error ? state.error.text : state.last_failure;
+    el("last-failure").hidden = !why;
+    el("last-failure").lastElementChild.textContent = why || "";
+  }
+
+  function showOffline() {
+    const title = "No connection";
+    if (latest && latest.title !== title) el("state-said").textContent = "The web server does not answer";
+    latest = { state: "unreachable", title };
+    el("pill").dataset.state = "unreachable";
+    el("pill-text").textContent = title;
+    fact("title", title);
+  }
+
+  async function look() {
+    clearTimeout(timer);
+    if (looking) return;
+    looking = true;
+    const state = await call("/api/state");
+    looking = false;
+    if (state.state) show(state);
+    else showOffline();
+    const next = latest.state === "ready" ? STEADY_MS : CHANGING_MS;
+    if (!document.hidden) timer = setTimeout(look, next * (1 + Math.random() / 4));
+  }
+
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) look();
+  });
+  look();
+  return { look, isReady: () => !latest || latest.state === "ready" };
+}
