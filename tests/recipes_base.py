@@ -18,7 +18,7 @@ RECIPES_DIR = Path(__file__).resolve().parent.parent / "contrib" / "recipes"
 # What the plain configuration keeps of a recipe: how to start the program and to speak to it.
 # Where its replies end, and which requests it must not get, are the recipe's own.
 PLAIN_KEYS = ("command", "env", "clear-env", "directory", "line-buffered", "pty", "banner", "ready",
-              "start-timeout", "request-prefix", "request-suffix")
+              "start-timeout", "request-suffix")
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,19 @@ class Recipe:
     setup: Optional[Callable[[Path], None]] = None  # makes files in the directory of the test
     # Options for the command line, which win over the file; {dir} is the directory of the test.
     options: dict[str, str] = field(default_factory=dict)
+    variant: str = ""  # for another test of the same file, as with another command
+    command: Sequence[str] = ()  # in the place of the file's
+    plain_command: str = ""  # in the place of the file's, in the plain configuration
     needs: Sequence[str] = ()  # programs or paths that must be there, beside version[0]
     # Requests with the plain configuration; without any: those above with one line of reply, or
     # the first lines of the replies if all have more.
     plain_requests: Sequence[Pair] = ()
     plain: bool = True  # to be tried with the plain configuration
     times: int = 10  # that each poison is sent
-    kills: int = 3
+    pace: float = 1.0  # all time-outs of the test are so many times longer
+
+    def title(self) -> str:
+        return f"{self.name} ({self.variant})" if self.variant else self.name
 
     def path(self) -> Path:
         return RECIPES_DIR / f"{self.name}.conf"
@@ -149,7 +155,9 @@ def fits(reply: bytes, expect: Optional[Expect]) -> bool:
 
 def write_plain(recipe: Recipe, directory: Path) -> Path:
     """The configuration that only starts the program: a line in, a line out."""
+    pairs = [(k, v) for k, v in config_lines(recipe.path()) if k in PLAIN_KEYS]
+    if recipe.plain_command:
+        pairs = [(k, v) for k, v in pairs if k != "command"] + [("command", recipe.plain_command)]
     path = directory / "plain.conf"
-    path.write_text("".join(f"{key} = {value}\n" for key, value in config_lines(recipe.path())
-                            if key in PLAIN_KEYS))
+    path.write_text("".join(f"{key} = {value}\n" for key, value in pairs))
     return path

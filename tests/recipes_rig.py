@@ -11,7 +11,7 @@ import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, Iterator, Optional
+from typing import Callable, Iterator, Optional, Sequence
 
 from recipes_base import Expect, encoder, fits
 from tap import wait_until
@@ -208,7 +208,7 @@ class Daemon:
     """coprocd with a configuration, in a directory of its own."""
 
     def __init__(self, coprocd: str, config: Path, directory: Path, details: list[str],
-                 options: dict[str, str]) -> None:
+                 options: dict[str, str], command: Sequence[str] = ()) -> None:
         self.directory = directory
         self.path = directory / "s"
         self.encode = encoder(details)
@@ -216,7 +216,8 @@ class Daemon:
         listen = ",".join([str(self.path), "replies=status", *details])
         all_options = {"listen": listen, "log-level": "debug", "log-target": "stderr", **options}
         words = [w for key, value in all_options.items()
-                 for w in (f"--{key}", value.replace("{dir}", str(directory)))]
+                 for w in ([f"--{key}"] if value == "yes" else [f"--{key}", value])]
+        words += ["--", *command] if command else []
         wrapper = shlex.split(os.environ.get("COPROCD_WRAPPER", ""))
         self.started_at = time.monotonic()
         with open(directory / "log", "wb") as log:
