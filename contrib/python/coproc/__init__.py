@@ -6,8 +6,9 @@ from .errors import (BadRequestError, ConnectError, ConnectionLostError, CoprocE
                      DeniedError, DesyncError, NothingSentError, OverloadedError, ProtocolError,
                      ReplyTooLongError, RequestTimeoutError, StoppingError, TooLongError,
                      UnavailableError)
+from .server import Server
 
 __all__ = ["AsyncClient", "BadRequestError", "Client", "ConnectError", "ConnectionLostError",
            "CoprocError", "CrashedError", "DeniedError", "DesyncError", "NothingSentError",
            "OverloadedError", "ProtocolError", "ReplyTooLongError", "RequestTimeoutError",
-           "StoppingError", "TooLongError", "UnavailableError"]
+           "Server", "StoppingError", "TooLongError", "UnavailableError"]
