@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORD_MIN = 3, TEXT_MAX = 100 };
+enum { WORD_MIN = 3, TEXT_MAX = 100, SIZED_MIN = 12 };
 
 typedef bool (*fits_fn)(const struct find_sample *samples, size_t count, char **option);
 
@@ -165,17 +165,19 @@ static size_t sized_words(const struct find_sample *s)
 
 static bool fits_sized(const struct find_sample *samples, size_t count, char **option)
 {
-	size_t words = 0, size;
+	size_t words = 0, longest = 0, size;
 	FILE *out;
 
 	for (size_t i = 0; i < count; i++) {
 		size_t n = sized_words(&samples[i]);
 
+		longest = MAX(longest, n ? samples[i].len : 0);
 		if ((n && words && n != words) || (!n && count_lines(&samples[i]) != 1))
 			return false;
 		words = n ? n : words;
 	}
-	out = words ? open_memstream(option, &size) : NULL;
+	/* "1", then the line "2", is as well a reply of two lines. */
+	out = longest >= SIZED_MIN ? open_memstream(option, &size) : NULL;
 	if (!out)
 		return false;
 	fputs("sized:^", out);
