@@ -9,6 +9,7 @@
  */
 
 #include "coproc.h"
+#include "cut.h"
 #include "macros.h"
 
 #include <stdbool.h>
@@ -44,6 +45,7 @@ struct config_listen {
 	uid_t owner;   /* (uid_t)-1: leave */
 	gid_t group;   /* (gid_t)-1: leave */
 	enum config_replies replies;
+	struct cut request; /* how a client's bytes are cut into requests */
 	/* Who may ask: with both empty everybody whom the socket's mode lets in. */
 	uid_t *allow_users; /* owned */
 	size_t allow_user_count;

@@ -110,7 +110,7 @@ static void accept_cb(struct evconnlistener *ev UNUSED, evutil_socket_t fd,
 		deny(l, fd);
 		return;
 	}
-	if (!hall_admit(l->hall, fd, l->rules->replies))
+	if (!hall_admit(l->hall, fd, l->rules))
 		pause_if_full(l);
 }
 

@@ -63,7 +63,7 @@ static const struct option_row table[] = {
 	  OPTION_COMMAND, 0, "the program; on the command line the words behind the options"),
     OTHER("listen", "SOCKET", "$RUNTIME_DIRECTORY/coprocd.sock",
 	  "PATH[,DETAIL=VALUE]... or fd:NAME[,DETAIL=VALUE]...", true, OPTION_LISTEN, 0,
-	  "where clients connect (mode, owner, group, replies, allow-user, allow-group)"),
+	  "where clients connect (mode, owner, group, replies, request, allow-user, allow-group)"),
     OTHER("control", "SOCKET", NULL, "PATH[,mode=0600][,owner=U][,group=G]", false, OPTION_CONTROL,
 	  0, "where coprocctl status, restart, reload and upgrade connect"),
     OTHER("env", "NAME=VALUE", NULL, "NAME=VALUE", true, OPTION_ENV, 0,

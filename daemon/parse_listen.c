@@ -47,7 +47,7 @@ static const char *allow_group(struct config_listen *l, const char *value)
 }
 
 /* One ",key=value" of a listen line; NULL if good, else what is wrong. */
-static const char *listen_detail(struct config_listen *l, const char *key, const char *value)
+static const char *listen_detail(struct config_listen *l, const char *key, char *value)
 {
 	gid_t ignored;
 
@@ -57,12 +57,14 @@ static const char *listen_detail(struct config_listen *l, const char *key, const
 		l->replies = REPLIES_STATUS;
 	else if (!strcmp(key, "replies"))
 		return "replies is neither plain nor status";
+	else if (!strcmp(key, "request"))
+		return cut_parse(value, &l->request);
 	else if (!strcmp(key, "allow-user"))
 		return allow_user(l, value);
 	else if (!strcmp(key, "allow-group"))
 		return allow_group(l, value);
 	else if (!l->path)
-		return "fd:NAME takes no detail but replies, allow-user and allow-group";
+		return "fd:NAME takes no detail but replies, request, allow-user and allow-group";
 	else if (!strcmp(key, "mode"))
 		return parse_mode(value, &l->mode) ? "mode is not octal up to 0777" : NULL;
 	else if (!strcmp(key, "owner"))
@@ -70,15 +72,15 @@ static const char *listen_detail(struct config_listen *l, const char *key, const
 	else if (!strcmp(key, "group"))
 		return users_find_group(value, &l->group) ? "group is no group here" : NULL;
 	else
-		return "has an unknown detail (mode, owner, group, replies, allow-user, "
-		       "allow-group)";
+		return "has an unknown detail (mode, owner, group, replies, request, "
+		       "allow-user, allow-group)";
 	return NULL;
 }
 
 /* Note that @key is given; true if it was before and may stand only once. */
 static bool is_repeated(const char *key, unsigned *seen)
 {
-	static const char *const once[] = {"mode", "owner", "group", "replies"};
+	static const char *const once[] = {"mode", "owner", "group", "replies", "request"};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(once); i++) {
 		unsigned bit = 1U << i, before = *seen;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The path of a request: on_io() reads, take_lines() cuts, ask() makes a slot
+ * The path of a request: on_io() reads, take_requests() cuts, ask() makes a slot
  * and submits it. The way back: slot_on_done() writes the ending into `out` if the
  * slot is the oldest, or keeps it in the slot until it is; flush_cb(), once at
  * the end of each turn of the loop, writes.
@@ -251,18 +251,33 @@ static void refuse(struct session *s, enum coproc_code code, const char *text)
 		break_off(s, "no memory for its request");
 }
 
-/* One request, complete, without its end of line. */
+/* The `forbid` pattern that a request matches as a whole or in one of its lines. */
+static const char *find_forbidden(const struct session *s, const char *bytes, size_t len)
+{
+	const struct config *c = s->hall->config;
+	const char *pattern = c->forbid ? config_forbidden(c, bytes, len) : NULL;
+	const char *end = bytes + len;
+
+	if (s->cut.kind == CUT_LINE || !c->forbid)
+		return pattern;
+	for (const char *line = bytes; line < end && !pattern;) {
+		const char *lf = memchr(line, '\n', (size_t)(end - line));
+
+		pattern = config_forbidden(c, line, (size_t)((lf ? lf : end) - line));
+		line = lf ? lf + 1 : end;
+	}
+	return pattern;
+}
+
+/* One request, complete, without what ends it. */
 static void ask(struct session *s, const char *bytes, size_t len)
 {
 	struct hall *h = s->hall;
-	const char *pattern;
+	const char *pattern = find_forbidden(s, bytes, len);
 	enum coproc_code code;
 	struct slot *slot;
 	char text[300];
 
-	if (len && bytes[len - 1] == '\r')
-		len--;
-	pattern = h->config->forbid ? config_forbidden(h->config, bytes, len) : NULL;
 	if (pattern) {
 		snprintf(text, sizeof(text), "the request matches the forbidden \"%s\"", pattern);
 		refuse(s, COPROC_BAD_REQUEST, text);
@@ -273,7 +288,10 @@ static void ask(struct session *s, const char *bytes, size_t len)
 		break_off(s, "no memory for its request");
 		return;
 	}
-	code = coproc_submit(h->engine, &slot->request, slot->bytes, len, slot_on_done, slot);
+	code = s->cut.kind == CUT_LINE
+		   ? coproc_submit(h->engine, &slot->request, slot->bytes, len, slot_on_done, slot)
+		   : coproc_submit_block(h->engine, &slot->request, slot->bytes, len, slot_on_done,
+					 slot);
 	if (code != COPROC_OK) {
 		snprintf(text, sizeof(text), "%s", coproc_refusal(h->engine, code));
 		end_slot(slot, code, text, strlen(text));
@@ -356,64 +374,101 @@ static bool may_ask(struct session *s, size_t len)
 	return true;
 }
 
-/* Bytes without an end of line: keep them, or skip them if they are too many. */
-static size_t take_rest(struct session *s, size_t len)
+/* Nothing more can be understood of what this client sends. */
+static void refuse_rest(struct session *s, const char *why)
 {
-	size_t limit = s->hall->config->engine.max_request + 1; /* a CR may come */
+	refuse(s, COPROC_BAD_REQUEST, why);
+	s->eof = true;
+	session_mark_dirty(s);
+}
 
-	if (!s->skipping && len > limit) {
-		refuse(s, COPROC_TOO_LONG, coproc_refusal(s->hall->engine, COPROC_TOO_LONG));
-		s->skipping = true;
+/* Take one request off the front of @bytes. Returns whether one, or its end, was there. */
+static bool take_one(struct session *s, const char *bytes, size_t len, size_t *used)
+{
+	size_t max = s->hall->config->engine.max_request;
+	struct cut_piece piece = {0};
+	struct cut before = s->cut;
+	enum cut_result result;
+
+	if (s->skipping) {
+		s->skipping = !cut_skip(&s->cut, bytes, len, used);
+		return !s->skipping;
 	}
-	s->scanned = s->skipping ? 0 : len;
-	return s->skipping ? len : 0;
+	result = cut_next(&s->cut, bytes, len, max, &piece);
+	switch (result) {
+	case CUT_READY:
+		if (!may_ask(s, piece.len)) {
+			s->cut = before;
+			return false;
+		}
+		ask(s, bytes + piece.off, piece.len);
+		*used = piece.used;
+		return true;
+	case CUT_PARTIAL:
+		return false;
+	case CUT_TOO_BIG:
+	case CUT_BAD:
+		break;
+	}
+	if (!may_ask(s, 0)) {
+		s->cut = before;
+		return false;
+	}
+	if (result == CUT_BAD) {
+		refuse_rest(s, "a request must start with a line that is the number of its bytes");
+		*used = len;
+		return false;
+	}
+	refuse(s, COPROC_TOO_LONG, coproc_refusal(s->hall->engine, COPROC_TOO_LONG));
+	s->skipping = true;
+	s->cut.mid_line = false;
+	*used = 0;
+	return true;
 }
 
 /*
  * Cut @bytes into requests for as long as the session may ask. Returns how many
  * bytes are done with.
  */
-static size_t take_lines(struct session *s, const char *bytes, size_t len)
+static size_t take_requests(struct session *s, const char *bytes, size_t len)
 {
-	size_t used = 0;
+	size_t used = 0, n = 0;
+	bool more = true;
 
-	while (used < len) {
-		const char *line = bytes + used, *lf;
-		size_t scanned = s->scanned;
-
-		lf = memchr(line + scanned, '\n', len - used - scanned);
-		if (!may_ask(s, lf ? (size_t)(lf - line) : 0))
-			break;
-		if (!lf)
-			return used + take_rest(s, len - used);
-		if (!s->skipping)
-			ask(s, line, (size_t)(lf - line));
-		s->skipping = false;
-		s->scanned = 0;
-		used += (size_t)(lf - line) + 1;
+	for (; more && used < len; used += n) {
+		n = 0;
+		more = take_one(s, bytes + used, len - used, &n);
 	}
 	return used;
 }
 
-/* Whether `in` holds a complete line. */
-static bool has_line(const struct session *s)
+/* Whether `in` holds a complete request. */
+static bool has_request(const struct session *s)
 {
-	return s->in.len > s->scanned &&
-	       memchr(buf_bytes(&s->in) + s->scanned, '\n', s->in.len - s->scanned);
+	struct cut c = s->cut; /* a look changes nothing */
+	struct cut_piece piece;
+
+	return s->in.len && !s->skipping &&
+	       cut_next(&c, buf_bytes(&s->in), s->in.len, s->hall->config->engine.max_request,
+			&piece) != CUT_PARTIAL;
 }
 
 /* At the end of input an unterminated rest is a request too. */
 static void take_last(struct session *s)
 {
+	struct cut_piece piece;
+
 	if (!s->eof || s->skipping || !s->in.len || !may_ask(s, s->in.len))
 		return;
-	if (has_line(s)) { /* it became possible to ask only now: the lines come first */
+	if (has_request(s)) { /* it became possible to ask only now: the whole ones come first */
 		session_mark_dirty(s);
 		return;
 	}
-	ask(s, buf_bytes(&s->in), s->in.len);
+	if (cut_last(&s->cut, buf_bytes(&s->in), s->in.len, &piece) == CUT_READY)
+		ask(s, buf_bytes(&s->in), piece.len);
+	else
+		refuse_rest(s, "the request ends before the number of its bytes");
 	buf_consume(&s->in, s->in.len);
-	s->scanned = 0;
 }
 
 static void take_bytes(struct session *s, const char *bytes, size_t len)
@@ -422,7 +477,7 @@ static void take_bytes(struct session *s, const char *bytes, size_t len)
 
 	s->hall->bytes_in += len;
 	if (!s->in.len)
-		used = take_lines(s, bytes, len);
+		used = take_requests(s, bytes, len);
 	if (used == len)
 		return;
 	if (buf_add(&s->in, bytes + used, len - used)) {
@@ -430,7 +485,7 @@ static void take_bytes(struct session *s, const char *bytes, size_t len)
 		return;
 	}
 	if (s->in.len > len - used) {
-		used = take_lines(s, buf_bytes(&s->in), s->in.len);
+		used = take_requests(s, buf_bytes(&s->in), s->in.len);
 		buf_consume(&s->in, used);
 		buf_release(&s->in, KEEP_BYTES);
 	}
@@ -460,6 +515,7 @@ static void session_close(struct session *s)
 	fd_close(&s->fd);
 	buf_finish(&s->in);
 	buf_finish(&s->out);
+	free(s->cut_text);
 	free(s);
 	if (h->on_closed)
 		h->on_closed(h->ctx);
@@ -512,7 +568,7 @@ static void settle_session(struct session *s)
 {
 	write_out(s);
 	if (s->in.len && !s->broken) {
-		size_t used = take_lines(s, buf_bytes(&s->in), s->in.len);
+		size_t used = take_requests(s, buf_bytes(&s->in), s->in.len);
 
 		buf_consume(&s->in, used);
 		take_last(s);
@@ -546,7 +602,7 @@ static void read_in(struct session *s)
 /* Input that may not be taken yet stays in the socket, unless the client has left. */
 static void read_or_throttle(struct session *s)
 {
-	if (may_ask(s, 0) && !has_line(s)) {
+	if (may_ask(s, 0) && !has_request(s)) {
 		read_in(s);
 		return;
 	}
@@ -627,7 +683,19 @@ void session_enter(struct hall *h, struct session *s)
 	h->count++;
 }
 
-int hall_admit(struct hall *h, int fd, enum config_replies replies)
+int session_set_cut(struct session *s, enum cut_kind kind, const char *text, size_t len)
+{
+	s->cut = (struct cut){.kind = kind, .text_len = len};
+	if (kind != CUT_UNTIL)
+		return 0;
+	s->cut_text = malloc(len + 1);
+	if (!s->cut_text)
+		return -ENOMEM;
+	s->cut.text = memcpy(s->cut_text, text, len);
+	return 0;
+}
+
+int hall_admit(struct hall *h, int fd, const struct config_listen *rules)
 {
 	struct session *s = calloc(1, sizeof(*s));
 	struct ucred cred = {.uid = (uid_t)-1};
@@ -641,7 +709,9 @@ int hall_admit(struct hall *h, int fd, enum config_replies replies)
 	session_enter(h, s);
 	s->fd = fd;
 	s->id = ++h->last_id;
-	s->status_replies = replies == REPLIES_STATUS;
+	s->status_replies = rules->replies == REPLIES_STATUS;
+	if (session_set_cut(s, rules->request.kind, rules->request.text, rules->request.text_len))
+		break_off(s, "no memory for it");
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
 		s->pid = cred.pid;
 	s->uid = cred.uid;
@@ -666,7 +736,7 @@ void hall_resume(struct hall *h)
 		TAILQ_REMOVE(&h->waiting, s, waiting_link);
 		s->is_waiting = false;
 		h->served = s;
-		if (s->throttled && !s->eof && may_ask(s, 0) && !has_line(s))
+		if (s->throttled && !s->eof && may_ask(s, 0) && !has_request(s))
 			read_in(s); /* what it waits to ask is still in the socket */
 		settle_session(s);
 	}

@@ -59,7 +59,8 @@ struct session {
 	struct buf in;          /* received, not yet cut into requests */
 	struct buf out;         /* not yet written */
 	size_t kept;            /* bytes of endings whose turn has not come */
-	size_t scanned;         /* bytes of `in` known to hold no end of line */
+	struct cut cut;         /* the position in it */
+	char *cut_text;         /* owned; cut.text, NULL if it has none */
 	uint64_t id;
 	int fd; /* owned */
 	uid_t uid;
@@ -88,7 +89,7 @@ int hall_init(struct hall *h, struct event_base *base, struct coproc *engine,
 void hall_finish(struct hall *h);
 
 /* Take a new connection in. @fd is consumed always. Returns 0 or -ENOMEM (logged). */
-int hall_admit(struct hall *h, int fd, enum config_replies replies) WARN_UNUSED;
+int hall_admit(struct hall *h, int fd, const struct config_listen *rules) WARN_UNUSED;
 
 /* The queue has room, or no backlog: let the sessions that wait for it go on, in order. */
 void hall_resume(struct hall *h);

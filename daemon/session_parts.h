@@ -25,6 +25,10 @@ struct slot *slot_new(struct session *s, const char *bytes, size_t len);
 /* The engine's callback for a slot: its ending goes to the client when it is its turn. */
 void slot_on_done(void *ctx, const struct coproc_reply *reply);
 
+/* How its bytes are cut; @text is copied. Returns 0 or -ENOMEM. */
+int session_set_cut(struct session *s, enum cut_kind kind, const char *text,
+		    size_t len) WARN_UNUSED;
+
 /* To be looked at when the turn of the loop ends. */
 void session_mark_dirty(struct session *s);
 

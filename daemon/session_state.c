@@ -26,7 +26,10 @@ static void session_save(const struct session *s, struct pack *p)
 	pack_u64(p, s->id);
 	pack_u64(p, s->uid);
 	pack_u64(p, (uint64_t)s->pid);
-	pack_u64(p, s->scanned);
+	pack_u64(p, s->cut.kind);
+	pack_bytes(p, s->cut.text, s->cut.text_len);
+	pack_u64(p, s->cut.mid_line);
+	pack_u64(p, s->cut.left);
 	pack_u64(p, s->status_replies);
 	pack_u64(p, s->skipping);
 	pack_u64(p, s->eof);
@@ -84,6 +87,19 @@ static int load_buf(struct buf *b, struct unpack *u)
 	return buf_add(b, bytes, len);
 }
 
+/* The bytes that were looked at already are looked at once more. */
+static int load_cut(struct session *s, struct unpack *u)
+{
+	uint64_t kind = unpack_u64(u);
+	size_t len;
+	const char *text = unpack_bytes(u, &len);
+	int rc = kind > CUT_SIZED ? -EINVAL : session_set_cut(s, (enum cut_kind)kind, text, len);
+
+	s->cut.mid_line = unpack_u64(u) != 0;
+	s->cut.left = unpack_u64(u);
+	return rc;
+}
+
 static int session_load(struct hall *h, struct unpack *u)
 {
 	struct session *s = calloc(1, sizeof(*s));
@@ -96,16 +112,17 @@ static int session_load(struct hall *h, struct unpack *u)
 	s->id = unpack_u64(u);
 	s->uid = (uid_t)unpack_u64(u);
 	s->pid = (pid_t)unpack_u64(u);
-	s->scanned = unpack_u64(u);
+	rc = load_cut(s, u);
 	s->status_replies = unpack_u64(u) != 0;
 	s->skipping = unpack_u64(u) != 0;
 	s->eof = unpack_u64(u) != 0;
-	rc = load_buf(&s->in, u);
+	if (!rc)
+		rc = load_buf(&s->in, u);
 	if (!rc)
 		rc = load_buf(&s->out, u);
 	for (uint64_t n = unpack_u64(u); n && !rc && !u->failed; n--)
 		rc = slot_load(s, u);
-	if (!rc && (u->failed || s->fd < 0 || s->scanned > s->in.len))
+	if (!rc && (u->failed || s->fd < 0))
 		rc = -EINVAL;
 	if (!rc)
 		session_mark_dirty(s);

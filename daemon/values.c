@@ -392,7 +392,8 @@ static int set_control(struct config *c, const struct option_row *row, const cha
 	struct config_listen l = {.mode = 0600, .owner = (uid_t)-1, .group = (gid_t)-1};
 	int rc = read_listen(c, row, value, &l, why, size);
 
-	if (!rc && (!l.path || l.allow_users || l.allow_groups || l.replies != REPLIES_PLAIN))
+	if (!rc && (!l.path || l.allow_users || l.allow_groups || l.replies != REPLIES_PLAIN ||
+		    l.request.kind != CUT_LINE))
 		rc = refuse(row, why, size, "has more than a path, mode, owner and group");
 	free(l.allow_users);
 	free(l.allow_groups);

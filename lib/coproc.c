@@ -294,10 +294,11 @@ static int64_t turn_ms(struct coproc *e)
 	return e->turn_ms;
 }
 
-enum coproc_code coproc_submit(struct coproc *e, struct coproc_request *r, const char *bytes,
-			       size_t len, coproc_done_fn done, void *ctx)
+/* @verdict: what the filter says */
+static enum coproc_code submit(struct coproc *e, struct coproc_request *r, const char *bytes,
+			       size_t len, coproc_done_fn done, void *ctx,
+			       enum filter_verdict verdict)
 {
-	enum filter_verdict verdict = filter_check(options(e), bytes, len);
 	enum coproc_code code = COPROC_OK;
 
 	if (e->phase != STOP_NONE)
@@ -326,6 +327,20 @@ enum coproc_code coproc_submit(struct coproc *e, struct coproc_request *r, const
 	e->stats.accepted++;
 	schedule(e);
 	return COPROC_OK;
+}
+
+enum coproc_code coproc_submit(struct coproc *e, struct coproc_request *r, const char *bytes,
+			       size_t len, coproc_done_fn done, void *ctx)
+{
+	return submit(e, r, bytes, len, done, ctx, filter_check(options(e), bytes, len));
+}
+
+enum coproc_code coproc_submit_block(struct coproc *e, struct coproc_request *r, const char *bytes,
+				     size_t len, coproc_done_fn done, void *ctx)
+{
+	enum filter_verdict verdict = filter_check(options(e), bytes, len);
+
+	return submit(e, r, bytes, len, done, ctx, verdict == FILTER_SUFFIX ? FILTER_OK : verdict);
 }
 
 void coproc_cancel(struct coproc *e, struct coproc_request *r)

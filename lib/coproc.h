@@ -301,6 +301,14 @@ enum coproc_code coproc_submit(struct coproc *engine, struct coproc_request *req
     __attribute__((warn_unused_result));
 
 /*
+ * The same for a request of several lines: it may hold the suffix, and the
+ * process is relied on to take it as one.
+ */
+enum coproc_code coproc_submit_block(struct coproc *engine, struct coproc_request *request,
+				     const char *bytes, size_t len, coproc_done_fn done, void *ctx)
+    __attribute__((warn_unused_result));
+
+/*
  * Whether coproc_submit() would find room in the queue for @len more bytes.
  * After false, on_room is called when it has become true.
  */
