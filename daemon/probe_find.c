@@ -221,6 +221,9 @@ static bool fits_until(const struct find_sample *samples, size_t count, char **o
 		if (!line_is(other, other_len, text, len) || has_earlier(&samples[i], text, len))
 			return false;
 	}
+	/* A number is a result, which two requests may well have in common. */
+	if (len && strspn(text, "0123456789") >= len)
+		return false;
 	*option = is_printable(text, len) ? until_option(text, len) : NULL;
 	return *option;
 }
