@@ -4,6 +4,8 @@
 
 /* `coprocctl ask`: send requests and print the replies, both at the same time. */
 
+#include "coproc_client.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,11 +32,25 @@ struct ctl_options {
 	size_t line_count;  /* 0: the requests are the lines of stdin */
 };
 
+/* The exit status for a code of the daemon that is not COPROC_OK. */
+enum ctl_exit ctl_exit_of_code(int code);
+
+/*
+ * Connect to the daemon's socket.
+ *
+ * @out  set on success
+ *
+ * Returns the exit status, after it has said why.
+ */
+enum ctl_exit ctl_connect(const struct ctl_options *options,
+			  const struct coproc_client_options *how, struct coproc_client **out);
+
 /*
  * Connect, ask and print. Replies go to stdout, everything else to stderr.
  *
  * Memory does not grow with the number of requests read from stdin, nor with
- * the length of a reply. Returns the exit status, after it has said why.
+ * the length of a reply, but with that of a request. Returns the exit status, after it has said
+ * why.
  */
 enum ctl_exit ctl_ask(const struct ctl_options *options);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "ctl_replies.h"
+#include "replies.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -18,6 +18,13 @@ static void end(struct replies *r)
 	buf_consume(&r->kept, r->kept.len);
 }
 
+static void end_reply(struct replies *r)
+{
+	end(r);
+	if (r->on_end)
+		r->on_end(r->ctx, r->ended);
+}
+
 /* Each take_...() returns how many of the bytes it has used, or -errno. */
 
 static ssize_t take_line(struct replies *r, const char *bytes, size_t len)
@@ -29,7 +36,7 @@ static ssize_t take_line(struct replies *r, const char *bytes, size_t len)
 	if (lf && r->lines_left)
 		r->lines_left--;
 	else if (lf)
-		end(r);
+		end_reply(r);
 	return (ssize_t)n;
 }
 
@@ -72,7 +79,7 @@ static ssize_t take_count(struct replies *r, const char *bytes, size_t len)
 	r->lines_left = strtoull(text, NULL, 10);
 	buf_consume(&r->kept, r->kept.len);
 	if (!r->lines_left) {
-		end(r);
+		end_reply(r);
 		return n;
 	}
 	r->lines_left--;

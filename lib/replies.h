@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef DAEMON_CTL_REPLIES_H
-#define DAEMON_CTL_REPLIES_H
+#ifndef COPROC_REPLIES_H
+#define COPROC_REPLIES_H
 
 /*
  * The client's side of the line protocol: where a reply or an error starts and
@@ -29,6 +29,8 @@ struct replies {
 	void (*on_bytes)(void *ctx, const char *bytes, size_t len);
 	/* The ending @number (the first is 1) is the error "CODE: text" or "CODE text". */
 	void (*on_error)(void *ctx, uint64_t number, const char *error, size_t len);
+	/* The ending @number is a reply, which is complete. NULL: who counts does so by `ended`. */
+	void (*on_end)(void *ctx, uint64_t number);
 	void *ctx;
 
 	/* The rest starts as zeroes. */
@@ -41,7 +43,7 @@ struct replies {
 /*
  * Take the next @len bytes.
  *
- * Upcalls: on_bytes, on_error.
+ * Upcalls: on_bytes, on_error, on_end; `ended` counts the ending already in the last only.
  * Returns 0, -ENOMEM, or -EPROTO: what the daemon sends is not the status form.
  */
 int replies_take(struct replies *r, const char *bytes, size_t len) WARN_UNUSED;
