@@ -56,8 +56,7 @@ static struct odd try_odd(struct trial *t, const char *request, size_t len)
 		return (struct odd){.kind = ODD_ENDED, .status = t->status};
 	odd = judge(t);
 	if (odd.kind != ODD_SLOW && odd.kind != ODD_SPOILS && !asks_well(t))
-		odd = t->alive ? (struct odd){.kind = ODD_SPOILS}
-			       : (struct odd){.kind = ODD_ENDED, .status = t->status};
+		odd = (struct odd){.kind = t->alive ? ODD_SPOILS : ODD_ENDED, .status = t->status};
 	if (odd.kind == ODD_SLOW || odd.kind == ODD_SPOILS)
 		trial_kill(t);
 	return odd;
@@ -72,14 +71,14 @@ static char *make_long(const struct trial *t, size_t len)
 	const char *head = k->head ? k->head : "", *tail = k->tail ? k->tail : "";
 	const char *unit = k->unit ? k->unit : "hello ";
 	size_t head_len = strlen(head), tail_len = strlen(tail), unit_len = strlen(unit);
-	char *text = malloc(len + head_len + tail_len + 1);
+	char *text = calloc(1, len + head_len + tail_len + 1);
 	size_t at = head_len;
 
 	if (!text)
 		return NULL;
-	memcpy(text, head, head_len);
+	mempcpy(text, head, head_len);
 	for (; at + unit_len + tail_len <= len; at += unit_len)
-		memcpy(text + at, unit, unit_len);
+		mempcpy(text + at, unit, unit_len);
 	/* Words may be cut, statements not. */
 	for (; !k->unit && at < len; at++)
 		text[at] = 'x';

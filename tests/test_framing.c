@@ -239,8 +239,8 @@ static enum frame_result result_of(const char *reply, const char *bytes, size_t 
 
 static void test_framing_each_kind_bounds_a_reply(void **state)
 {
-	static const char *const kinds[] = {"line",     "lines:2",           "until:.",
-					    "nul",      "until-match:^\\.$", "prompt:> ",
+	static const char *const kinds[] = {"line",       "lines:2",           "until:.",
+					    "nul",        "until-match:^\\.$", "prompt:> ",
 					    "sized:(^$)", "probe:a%n=>%n",     "channel"};
 	char flood[400];
 
