@@ -31,6 +31,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct coproc_client;
 
 /* The code of an error that this version of the library has no name for. */
@@ -231,5 +235,9 @@ short coproc_client_events(const struct coproc_client *client);
  */
 long coproc_client_turn(struct coproc_client *client, short revents)
     __attribute__((warn_unused_result));
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
