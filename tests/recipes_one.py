@@ -21,6 +21,11 @@ def unknown_word(number: int) -> bytes:
     return f"zq{letters}qz".encode()
 
 
+def spell_words(number: int) -> Pair:
+    count = 1 + number // 64 % 61
+    return b"hello " * count, b"*\n" * count + b"\n"
+
+
 def spell_unknown(number: int) -> Pair:
     word = unknown_word(number)
     return word, re.compile(rb"(# " + word + rb" 1|& " + word + rb" \d+ 1: .*)\n\n")
@@ -31,16 +36,18 @@ def spell_plain(number: int) -> Pair:
     return word, re.compile(rb"(# " + word + rb" 0|& " + word + rb" \d+ 0: .*)\n")
 
 
-SPELL_PLAIN = [(b"hello", b"*\n"), *(spell_plain(n) for n in range(1, 200, 7))]
+# With `reply = line` only a request without a word is answered; one with a word has two lines.
+SPELL_PLAIN = [pair for n in range(40) for pair in [(b"   ", b"\n")] * 7 + [spell_plain(n)]]
 SPELL_COMMANDS = [Poison(b"*foo", expect=b"*\n\n"), Poison(b"!", expect=b"\n"),
-                  Poison(b"@hello", expect=b"*\n\n"), Poison(b"#", expect=b"\n")]
+                  Poison(b"@hello", expect=b"*\n\n", plain=False),
+                  Poison(b"#", expect=b"\n", plain=False)]
 
 HUNSPELL = Recipe(
     name="hunspell", package="hunspell hunspell-en-us", version=["hunspell", "--version"],
     requests=[(b"hello", b"*\n\n"), (b"", b"\n"), (b"hello there world", b"*\n*\n*\n\n"),
               (b"hello wrld", re.compile(rb"\*\n& wrld \d+ 7: .*\n\n")),
               (b"$$cr x", re.compile(rb"\*\n(.*\n)?\n")), (b"^hello", b"*\n\n")],
-    numbered=[spell_unknown],
+    numbered=[spell_words] * 4 + [spell_unknown],  # a word it does not know takes it 50 ms
     odd=[b"   ", b"na\xc3\xafve", b"a" * 8000, b"a\tb\x01c\x7f", b"hello\r"],
     poison=[*SPELL_COMMANDS, Poison(b"x" * 9000, expect="too-long")],
     plain_requests=SPELL_PLAIN)
@@ -49,9 +56,10 @@ ASPELL = Recipe(
     name="aspell", package="aspell aspell-en", version=["aspell", "--version"],
     requests=[(b"hello", b"*\n\n"), (b"", b"\n"), (b"hello there world", b"*\n*\n*\n\n"),
               (b"hello wrld", re.compile(rb"\*\n& wrld \d+ 7: .*\n\n")), (b"12345", b"\n")],
-    numbered=[spell_unknown],
+    numbered=[spell_words, spell_unknown],
     odd=[b"   ", b"na\xc3\xafve", b"a" * 16000, b"a\tb\x01c\x7f", b"hello\r"],
-    poison=[*SPELL_COMMANDS, Poison(b"", expect=b"\n"), Poison(b"$$l", expect=b"*\n\n")],
+    poison=[*SPELL_COMMANDS, Poison(b"", expect=b"\n"),
+            Poison(b"$$l", expect=b"*\n\n", plain=False)],
     plain_requests=SPELL_PLAIN)
 
 
@@ -64,10 +72,12 @@ def bc_three(number: int) -> Pair:
             b"%d\n%d\n-%d\n" % (number, number + 1, number))
 
 
-BC_FORBIDDEN = [b"\"abc\"", b"/* abc", b"{", b"read()", b"quit", b"halt", b"print 1", b"define e(x)"]
+BC_FORBIDDEN = [b"\"abc\"", b"/* abc", b"{", b"read()", b"quit", b"halt", b"print 1",
+                b"define e(x)"]
 BC = Recipe(
     name="bc", package="bc", version=["bc", "--version"],
-    requests=[(b"1/3", b".33333333333333333333\n"), (b"x=5", b""), (b"1/0", b""), (b"2^300", LONG_NUMBER),
+    requests=[(b"1/3", b".33333333333333333333\n"), (b"x=5", b""), (b"1/0", b""),
+              (b"2^300", LONG_NUMBER),
               (b"scale=3;1/3", b".333\n"), (b"obase=2;10", b"1010\n"), (b"ibase=16;FF", b"255\n"),
               (b"", b""), (b"foo(", b""), (b"1+\\", b""), (b"while(0)", b""),
               (b"for(i=0;i<3;i++)i", b"0\n1\n2\n"), (b"1/3", b".33333333333333333333\n"),
@@ -76,11 +86,12 @@ BC = Recipe(
     odd=[b"if(1)", b"else", b"1 2", b"@", b"))((", b"return", b"e(1,2)", b"a" * 16000, b"9" * 16000,
          b"1+1\r", b"#x", b"\x1e\x01"],
     poison=[Poison(b"1;2", expect=b"1\n2\n"), Poison(b"2^300", expect=LONG_NUMBER),
-            Poison(b"x=5", expect=b""), Poison(b"1/0", expect=b""),
-            Poison(b"scale=3", expect=b"", plain=False), Poison(b"obase=2", expect=b"", plain=False),
-            Poison(b"/*", expect="bad-request"), Poison(b"\"", expect="bad-request"),
-            Poison(b"read()", expect="bad-request"),
-            Poison(b"while(1)1", restart=True), Poison(b"while(1)x=1", restart=True)])
+            Poison(b"x=5", expect=b""), Poison(b"1/0", expect=b"", plain=False),
+            Poison(b"scale=3", expect=b"", plain=False),
+            Poison(b"obase=2", expect=b"", plain=False),
+            Poison(b"/*", expect="bad-request"), Poison(b"\"", expect="bad-request", plain=False),
+            Poison(b"read()", expect="bad-request"), Poison(b"while(1)1", restart=True)],
+    plain_requests=[(b"%d+1" % n, b"%d\n" % (n + 1)) for n in range(1000, 1100)])
 
 
 def dc_sum(number: int) -> Pair:
@@ -88,26 +99,33 @@ def dc_sum(number: int) -> Pair:
 
 
 def dc_three(number: int) -> Pair:
-    return (b"%d p 1 + p [done] p" % number, b"%d\n%d\ndone\n" % (number, number + 1))
+    return (b"%d p 1 + p [xyz] p" % number, b"%d\n%d\nxyz\n" % (number, number + 1))
 
 
-DC_FORBIDDEN = [b"!echo hi", b"[!echo hi]x", b"[abc", b"?", b"q", b"5Q", b"[q]x", b"33ax", b"[abc]P",
+DC_FORBIDDEN = [b"!echo hi", b"[!echo hi]x", b"[abc", b"?", b"q", b"5Q", b"[q]x", b"33ax",
+                b"[abc]P",
                 b"5 n", b"[[]", b"ss!echo hi", b"#x", b"]"]
 DC = Recipe(
     name="dc", package="dc", version=["dc", "--version"],
     requests=[(b"1 3/p", b"0\n"), (b"5 sa", b""), (b"2 300^p", LONG_NUMBER), (b"f", b""),
-              (b"5k 1 3/p", b".33333\n"), (b"16i FFp", b"255\n"), (b"2o10p", b"1010\n"), (b"+", b""),
+              (b"5k 1 3/p", b".33333\n"), (b"16i FFp", b"255\n"), (b"2o10p", b"1010\n"),
+              (b"+", b""),
               (b"y", b"'y' (0171) unimplemented\n"), (b"[1p]x 2p", b"1\n2\n"), (b"", b""),
-              (b"[7p]sm 1 2!<m 2 1<m", b"7\n"), (b"4 s] l] p", "bad-request"),
+              (b"[7p]sm 1 2<m 2 2!<m 2 1<m", b"7\n7\n"), (b"4 s] l] p", "bad-request"),
               *((text, "bad-request") for text in DC_FORBIDDEN)],
     numbered=[dc_sum, dc_three],
-    odd=[b"Z", b"0 0/", b"[" * 500 + b"]" * 500, b"1 " * 8000, b"9" * 16000, b"\x01\x1e", b"(", b"s", b"l",
+    odd=[b"Z", b"0 0/", b"[" * 500 + b"]" * 500, b"1 " * 8000, b"9" * 16000, b"\x01\x1e", b"(",
+         b"s", b"l",
          b"<", b"[s]x", b":"],
     poison=[Poison(b"1p2p", expect=b"1\n2\n"), Poison(b"5 sa", expect=b""),
-            Poison(b"y", expect=b"'y' (0171) unimplemented\n"), Poison(b"2 300^p", expect=LONG_NUMBER),
-            Poison(b"!echo hi", expect="bad-request"), Poison(b"[abc", expect="bad-request"),
+            Poison(b"y", expect=b"'y' (0171) unimplemented\n"),
+            Poison(b"2 300^p", expect=LONG_NUMBER),
+            Poison(b"!echo hi", expect="bad-request", plain=False),
+            Poison(b"[abc", expect="bad-request"),
             Poison(b"?", expect="bad-request"), Poison(b"10k", expect=b"", plain=False),
-            Poison(b"2o", expect=b"", plain=False), Poison(b"[lax]salax", restart=True)])
+            Poison(b"2o", expect=b"", plain=False),
+            Poison(b"[lax]salax", restart=True, plain=False)],
+    plain_requests=[(b"%d 1+p" % n, b"%d\n" % (n + 1)) for n in range(1000, 1100)])
 
 
 def sql_row(number: int) -> Pair:
@@ -122,7 +140,8 @@ def sql_rows(number: int) -> Pair:
 SLOW = (b"with recursive c(x) as (select 1 union all select x+1 from c limit 4000000) "
         b"select count(*) from c")
 ENDLESS = SLOW.replace(b" limit 4000000", b"")
-SQL_FORBIDDEN = [b".shell echo hi", b".system echo hi", b".mode json", b".output /dev/null", b"select 'a",
+SQL_FORBIDDEN = [b".shell echo hi", b".system echo hi", b".mode json", b".output /dev/null",
+                 b"select 'a",
                  b"select \"a", b"/* abc", b"create trigger x after insert on t begin select 1;",
                  b"attach '/tmp/x' as y", b"vacuum into '/tmp/x'", b"begin", b"select [a",
                  b"select readfile('/etc/hostname')", b".print :1:"]
@@ -134,13 +153,15 @@ SQLITE = Recipe(
               (b"select 'x' as [a b]", b"x\n"), (b"/", b""), (b"go", b""),
               *((text, "bad-request") for text in SQL_FORBIDDEN)],
     numbered=[sql_row, sql_rows],
-    odd=[b"select " + b"a" * 60000, b"\x01\x1e", b";", b"explain select 1", b"pragma user_version=3",
+    odd=[b"select " + b"a" * 60000, b"\x01\x1e", b";", b"explain select 1",
+         b"pragma user_version=3",
          b" .print x", b"select 1\r", b"-", b"--", b"]", b"end;"],
-    poison=[Poison(b"select 1; select 2", expect=b"1\n2\n"), Poison(b"select 1 where 0;", expect=b""),
+    poison=[Poison(b"select 1; select 2", expect=b"1\n2\n"),
+            Poison(b"select 1 where 0;", expect=b""),
             Poison(SLOW, expect=b"4000000\n"), Poison(b"select 'a", expect="bad-request"),
             Poison(b".mode json", expect="bad-request", plain=False),
-            Poison(b"select 3", plain=True), Poison(ENDLESS, restart=True),
-            Poison(b"select \"readfile\"('x')", expect="bad-request")],
+            Poison(ENDLESS, restart=True, plain=False),
+            Poison(b"select \"readfile\"('x')", expect="bad-request", plain=False)],
     plain_requests=[(b"select %d;" % n, b"%d\n" % n) for n in range(1000, 1100)])
 
 
@@ -192,7 +213,8 @@ GIT_CHECK = Recipe(
 GIT = Recipe(
     name="git-batch", package="git", version=["git", "--version"], setup=make_repository,
     options={"directory": "{dir}/work"},
-    requests=[(b"", b" missing\n"), (b"HEAD", re.compile(rb"[0-9a-f]{40} commit \d+\ntree [^\0]*\nx\n\n")),
+    requests=[(b"", b" missing\n"), (b"HEAD",
+              re.compile(rb"[0-9a-f]{40} commit \d+\ntree [^\0]*\nx\n\n")),
               (b"a" * 40 + b" blob 7", b"a" * 40 + b" blob 7 missing\n"),
               *((text, "bad-request") for text in GIT_FORBIDDEN)],
     numbered=[git_contents, git_missing], odd=GIT_ODD,
@@ -226,9 +248,11 @@ def jq_nonsense(number: int) -> Pair:
 JQ = Recipe(
     name="jq", package="jq", version=["jq", "--version"],
     requests=[(b"1 2", re.compile(rb'\{"error":"Unexpected extra JSON values .*\n')),
-              (b"", re.compile(rb'\{"error":.*\n')), (b"[1]", re.compile(rb'\{"error":"Cannot index.*\n'))],
+              (b"", re.compile(rb'\{"error":.*\n')),
+              (b"[1]", re.compile(rb'\{"error":"Cannot index.*\n'))],
     numbered=[jq_next, jq_nonsense],
-    odd=[b"[" * 20000, b"\"" + b"a" * 60000 + b"\"", b"nan", b"1e1000", b'{"n":"\xff"}', b'{"n":2}\r'],
+    odd=[b"[" * 20000, b"\"" + b"a" * 60000 + b"\"", b"nan", b"1e1000", b'{"n":"\xff"}',
+         b'{"n":2}\r'],
     poison=[Poison(b"1 2", expect=re.compile(rb'\{"error":.*\n')),
             Poison(b'{"n":', expect=re.compile(rb'\{"error":.*\n')),
             Poison(b"nonsense", expect=re.compile(rb'\{"error":.*\n')),
@@ -247,7 +271,8 @@ SED = Recipe(
     name="sed", package="sed", version=["sed", "--version"],
     requests=[(b"", b"\n"), (b"a b", b"<a> <b>\n"), (b"\\", b"\\\n"), (b"&", b"&\n")],
     numbered=filter_pairs("ab %d=><ab> %d"), odd=[b"a" * 60000, b"\x01", b"p", b"$"],
-    poison=[Poison(b"\xff\xfe", expect=b"\xff\xfe\n"), Poison(b"x" * 5000, expect=b"<" + b"x" * 5000 + b">\n")])
+    poison=[Poison(b"\xff\xfe", expect=b"\xff\xfe\n"),
+            Poison(b"x" * 5000, expect=b"<" + b"x" * 5000 + b">\n")])
 TR = Recipe(
     name="tr", package="coreutils", version=["tr", "--version"],
     requests=[(b"", b"\n"), (b"a b", b"A B\n")],
@@ -258,7 +283,8 @@ AWK = Recipe(
     name="awk", package="mawk", version=["mawk", "-W", "version"],
     requests=[(b"", b"0 \n"), (b"a b c", b"3 A B C\n"), (b"\\", b"1 \\\n")],
     numbered=filter_pairs("a %d=>2 A %d"), odd=[b"a" * 60000, b"\x01", b"a " * 30000],
-    poison=[Poison(b"a\0b", expect="bad-request"), Poison(b"x" * 5000, expect=b"1 " + b"X" * 5000 + b"\n")])
+    poison=[Poison(b"a\0b", expect="bad-request"),
+            Poison(b"x" * 5000, expect=b"1 " + b"X" * 5000 + b"\n")])
 GAWK = replace(AWK, variant="gawk", package="gawk", version=["gawk", "--version"], plain=False,
                command=["gawk", "{ print NF, toupper($0); fflush() }"])
 GAWK_STDIO = replace(GAWK, variant="gawk with line-buffered", options={"line-buffered": "yes"},

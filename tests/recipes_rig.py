@@ -141,8 +141,8 @@ class Client:
         """Close; what is pending is lost."""
         if self.pending:
             self.tally.lost += len(self.pending)
-            self.tally.note(f"LOST: {self.name}: closed with {len(self.pending)} pending, the first "
-                            f"is {self.pending[0][0][:80]!r}")
+            self.tally.note(f"LOST: {self.name}: closed with {len(self.pending)} pending, "
+                            f"first {self.pending[0][0][:80]!r}")
         self.pending.clear()
         self.crew.selector.unregister(self.socket)
         self.crew.clients.remove(self)

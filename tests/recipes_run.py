@@ -184,7 +184,8 @@ class Run:
         """The file is valid without the test's options."""
         done = subprocess.run([self.coprocd, "--check-config", "--config", str(self.recipe.path())],
                               capture_output=True, text=True, timeout=PATIENCE, check=False)
-        self.check("the file is valid as it is", done.stderr.splitlines() if done.returncode else [])
+        faults = done.stderr.splitlines() if done.returncode else []
+        self.check("the file is valid as it is", faults)
 
     def with_daemon(self, config: Path, limits: tuple[float, float],
                     parts: Sequence[Callable[[Daemon], None]]) -> None:
