@@ -126,6 +126,7 @@ static void write_round(void)
 		kill(o->stop, SIGSTOP);
 		wait_for_state('T');
 	}
+	loadgen.now_ns = clock_ns();
 	for (uint32_t i = 0; i < o->clients; i++)
 		client_ask(&loadgen.clients[i], o->depth);
 	if (o->stop)

@@ -24,10 +24,11 @@ class Rig:
     relay_cpu: int
     load_cpu: int
     rivals: dict[str, str] = field(default_factory=dict)
+    stripped: Optional[Path] = None  # a copy of the daemon to be run in place of it
 
     @property
     def coprocd(self) -> Path:
-        return self.build / "daemon" / "coprocd"
+        return self.stripped or self.build / "daemon" / "coprocd"
 
     def bench(self, name: str) -> Path:
         return self.build / "tests" / "bench" / name
@@ -50,11 +51,11 @@ class Relay:
     """A relay that runs, with its program behind it and a socket before it."""
 
     def __init__(self, rig: Rig, kind: str, child: str, options: tuple[str, ...] = (),
-                 status: bool = False) -> None:
+                 status: bool = False, wrapper: tuple[str, ...] = ()) -> None:
         self.rig = rig
         self.directory = Path(tempfile.mkdtemp(prefix="coprocd-bench-"))
         self.socket = self.directory / "socket"
-        self.command = self.command_of(kind, rig.child(child), options, status)
+        self.command = [*wrapper, *self.command_of(kind, rig.child(child), options, status)]
         self.log = open(self.directory / "log", "wb")  # pylint: disable=consider-using-with
         self.started = time.perf_counter()
         self.process = subprocess.Popen(  # pylint: disable=consider-using-with
@@ -147,3 +148,11 @@ def ask_load(relay: Relay, args: tuple[str, ...]) -> dict[str, Any]:
     if child:
         pids += ["--pid", f"child={child}"]
     return run_load(relay.rig, (*args, *pids, str(relay.socket)))
+
+
+def ask_rounds(relay: Relay, clients: int, depth: int, rounds: int) -> None:
+    """Rounds that the relay finds written whole; RuntimeError if a reply was wrong."""
+    result = run_load(relay.rig, ("--clients", str(clients), "--depth", str(depth), "--rounds",
+                                  str(rounds), "--stop", str(relay.pid), str(relay.socket)))
+    if "failed" in result:
+        raise RuntimeError(f"{result['failed']}\n{relay.log_text()}")
