@@ -9,12 +9,17 @@
 #include "buf.h"
 #include "clock.h"
 #include "coproc_client.h"
+#include "ctl_json.h"
+#include "ctl_progress.h"
 #include "fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { CHUNK = 64 << 10 };
@@ -24,11 +29,18 @@ struct ask {
 	struct coproc_client *client;
 	struct buf source; /* read from stdin, not yet a whole request */
 	struct buf print;  /* for stdout */
+	int source_fd;
+	struct progress progress;
 	uint64_t asked, ended;
 	bool source_ended; /* no more requests */
 	int64_t deadline_ms;
 	int error_code; /* exit status of the first error; 0: none */
 };
+
+static void free_bytes(char **bytes)
+{
+	free(*bytes);
+}
 
 static void on_piece(void *ctx, const char *bytes, size_t len)
 {
@@ -39,6 +51,13 @@ static void on_piece(void *ctx, const char *bytes, size_t len)
 		a->error_code = CTL_SYSTEM;
 }
 
+static void say_answer(struct ask *a, const struct coproc_answer *answer)
+{
+	progress_hide(&a->progress);
+	fprintf(stderr, "coprocctl: request %llu: %s:%s%s\n", (unsigned long long)answer->number,
+		answer->name, answer->len ? " " : "", answer->bytes);
+}
+
 static void on_answer(void *ctx, const struct coproc_answer *answer)
 {
 	struct ask *a = ctx;
@@ -46,10 +65,12 @@ static void on_answer(void *ctx, const struct coproc_answer *answer)
 	if (answer->error)
 		return; /* the connection: said once, for all */
 	a->ended++;
+	if (a->options->json && json_answer(answer, &a->print) < 0 && !a->error_code)
+		a->error_code = CTL_SYSTEM;
 	if (answer->code == COPROC_OK)
 		return;
-	fprintf(stderr, "coprocctl: request %llu: %s:%s%s\n", (unsigned long long)answer->number,
-		answer->name, answer->len ? " " : "", answer->bytes);
+	if (!a->options->json)
+		say_answer(a, answer);
 	if (!a->error_code)
 		a->error_code = ctl_exit_of_code(answer->code);
 }
@@ -59,18 +80,12 @@ static void touch_deadline(struct ask *a)
 	a->deadline_ms = clock_deadline_ms(clock_now_ms(), a->options->timeout_ms);
 }
 
-static enum ctl_exit say_error(const char *what, int error, enum ctl_exit status)
-{
-	fprintf(stderr, "coprocctl: %s: %s\n", what, strerror(error));
-	return status;
-}
-
 static enum ctl_exit submit(struct ask *a, const char *line, size_t len)
 {
 	int error = coproc_client_submit(a->client, line, len, on_answer, a, NULL);
 
 	if (error)
-		return say_error("requests", -error, CTL_SYSTEM);
+		return ctl_say_error("requests", -error, CTL_SYSTEM);
 	a->asked++;
 	return CTL_OK;
 }
@@ -103,6 +118,11 @@ static enum ctl_exit submit_lines(struct ask *a, size_t fresh)
 	return status;
 }
 
+static const char *source_name(const struct ask *a)
+{
+	return a->options->file ? a->options->file : "stdin";
+}
+
 static enum ctl_exit read_source(struct ask *a)
 {
 	bool was_idle = a->asked == a->ended;
@@ -111,10 +131,10 @@ static enum ctl_exit read_source(struct ask *a)
 	ssize_t n;
 
 	if (buf_reserve(&a->source, CHUNK, &dst) < 0)
-		return say_error("requests", ENOMEM, CTL_SYSTEM);
-	n = read(STDIN_FILENO, dst, CHUNK);
+		return ctl_say_error("requests", ENOMEM, CTL_SYSTEM);
+	n = read(a->source_fd, dst, CHUNK);
 	if (n < 0)
-		return errno == EINTR ? CTL_OK : say_error("stdin", errno, CTL_IO);
+		return errno == EINTR ? CTL_OK : ctl_say_error(source_name(a), errno, CTL_IO);
 	a->source_ended = n == 0;
 	/* The newline that the last line lacks. */
 	if (n == 0 && a->source.len)
@@ -132,9 +152,11 @@ static enum ctl_exit print_replies(struct ask *a)
 
 	if (!a->print.len)
 		return CTL_OK;
+	if (isatty(STDOUT_FILENO))
+		progress_hide(&a->progress);
 	error = fd_write_all(STDOUT_FILENO, buf_bytes(&a->print), a->print.len);
 	buf_consume(&a->print, a->print.len);
-	return error ? say_error("stdout", -error, CTL_IO) : CTL_OK;
+	return error ? ctl_say_error("stdout", -error, CTL_IO) : CTL_OK;
 }
 
 static enum ctl_exit say_lost(const struct ask *a)
@@ -163,7 +185,7 @@ static enum ctl_exit say_end(const struct ask *a, int error)
 			coproc_client_failure(a->client));
 		return error == -EACCES ? ctl_exit_of_code(COPROC_DENIED) : CTL_PROTOCOL;
 	case -ENOMEM:
-		return say_error("replies", ENOMEM, CTL_SYSTEM);
+		return ctl_say_error("replies", ENOMEM, CTL_SYSTEM);
 	case -ENOTCONN:
 		return a->source_ended ? (enum ctl_exit)a->error_code : say_lost(a);
 	default:
@@ -187,14 +209,14 @@ static enum ctl_exit one_turn(struct ask *a, int *error)
 	bool more = !a->source_ended && coproc_client_unsent(a->client) < CHUNK;
 	struct pollfd fds[] = {
 	    {.fd = coproc_client_fd(a->client), .events = coproc_client_events(a->client)},
-	    {.fd = more ? STDIN_FILENO : -1, .events = POLLIN},
+	    {.fd = more ? a->source_fd : -1, .events = POLLIN},
 	};
 	enum ctl_exit status = CTL_OK;
 	int n = poll(fds, ARRAY_SIZE(fds), wait_ms(a));
 	long came;
 
 	if (n < 0)
-		return errno == EINTR ? CTL_OK : say_error("poll", errno, CTL_SYSTEM);
+		return errno == EINTR ? CTL_OK : ctl_say_error("poll", errno, CTL_SYSTEM);
 	if (n == 0)
 		return clock_now_ms() >= a->deadline_ms ? say_timeout(a) : CTL_OK;
 	came = coproc_client_turn(a->client, fds[0].revents);
@@ -202,6 +224,7 @@ static enum ctl_exit one_turn(struct ask *a, int *error)
 		touch_deadline(a);
 	*error = (int)MIN(came, 0);
 	status = print_replies(a);
+	progress_show(&a->progress, a->ended);
 	if (status == CTL_OK && !*error && fds[1].revents)
 		status = read_source(a);
 	if (a->source_ended)
@@ -221,26 +244,42 @@ static enum ctl_exit exchange(struct ask *a)
 	touch_deadline(a);
 	while (status == CTL_OK && !error)
 		status = one_turn(a, &error);
+	progress_hide(&a->progress);
 	return status == CTL_OK ? say_end(a, error) : status;
 }
 
-enum ctl_exit ctl_exit_of_code(int code)
+/* How many requests the file has, if it can be read twice; else 0. */
+static uint64_t count_requests(int fd)
 {
-	return code == COPROC_CODE_UNKNOWN
-		   ? CTL_ERROR
-		   : (enum ctl_exit)(CTL_FIRST_CODE + code - COPROC_TIMEOUT);
+	CLEANUP(free_bytes) char *bytes = malloc(CHUNK);
+	struct stat info;
+	uint64_t count = 0;
+	char last = '\n';
+	ssize_t n;
+
+	if (!bytes || fstat(fd, &info) < 0 || !S_ISREG(info.st_mode))
+		return 0;
+	while ((n = read(fd, bytes, CHUNK)) > 0) {
+		for (const char *p = bytes; (p = memchr(p, '\n', (size_t)(bytes + n - p))); p++)
+			count++;
+		last = bytes[n - 1];
+	}
+	return lseek(fd, 0, SEEK_SET) < 0 ? 0 : count + (last != '\n');
 }
 
-enum ctl_exit ctl_connect(const struct ctl_options *options,
-			  const struct coproc_client_options *how, struct coproc_client **out)
+static enum ctl_exit open_source(struct ask *a)
 {
-	int error = coproc_client_open(options->socket, how, out);
+	const char *file = a->options->file;
 
-	if (!error)
+	a->source_fd = STDIN_FILENO;
+	if (!file)
 		return CTL_OK;
-	fprintf(stderr, "coprocctl: %s: %s\n", options->socket,
-		error == -ETIMEDOUT ? "not accepted in time" : strerror(-error));
-	return error == -ETIMEDOUT ? CTL_TIMEOUT : error == -ENOMEM ? CTL_SYSTEM : CTL_CONNECT;
+	a->source_fd = open(file, O_RDONLY | O_CLOEXEC);
+	if (a->source_fd < 0)
+		return ctl_say_error(file, errno, CTL_IO);
+	if (isatty(STDERR_FILENO))
+		progress_init(&a->progress, count_requests(a->source_fd));
+	return CTL_OK;
 }
 
 enum ctl_exit ctl_ask(const struct ctl_options *options)
@@ -248,14 +287,17 @@ enum ctl_exit ctl_ask(const struct ctl_options *options)
 	struct ask a = {.options = options};
 	struct coproc_client_options how = {.plain = !options->status,
 					    .timeout_ms = options->timeout_ms,
-					    .on_piece = on_piece,
+					    .on_piece = options->json ? NULL : on_piece,
 					    .ctx = &a};
-	enum ctl_exit status = ctl_connect(options, &how, &a.client);
+	enum ctl_exit status = open_source(&a);
 
-	if (status != CTL_OK)
-		return status;
-	status = exchange(&a);
+	if (status == CTL_OK)
+		status = ctl_connect(options, &how, &a.client);
+	if (status == CTL_OK)
+		status = exchange(&a);
 	coproc_client_free(a.client);
+	if (options->file)
+		fd_close(&a.source_fd);
 	buf_finish(&a.source);
 	buf_finish(&a.print);
 	return status;

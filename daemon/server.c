@@ -49,6 +49,7 @@ struct server {
 	int64_t linger_until_ms;
 	struct pid_file pid_file;
 	int report_fd; /* daemonize_report(), -1 if nobody waits */
+	struct stats_causes causes;
 	bool was_ready;
 	bool stopping;
 	int exit_code;
@@ -225,6 +226,7 @@ static void on_event(void *ctx, const struct coproc_event *event)
 	struct server *s = ctx;
 
 	log_at(event->level, "%s", event->text);
+	stats_count(&s->causes, event);
 	switch (event->kind) {
 	case COPROC_EV_READY:
 		if (!s->was_ready)
@@ -271,11 +273,46 @@ static void on_room(void *ctx)
 
 /* ---- the control socket ---- */
 
-static void reply_status(struct server *s, struct control_client *client)
+static void reply_status(struct server *s, struct control_client *client, bool json)
 {
-	char text[1600];
+	char text[2400];
 
-	control_reply(client, stats_table(s->engine, &s->hall, text, sizeof(text)));
+	if (json)
+		stats_json(s->engine, &s->hall, &s->causes, text, sizeof(text));
+	else
+		stats_table(s->engine, &s->hall, &s->causes, text, sizeof(text));
+	control_reply(client, text);
+}
+
+static void reply_clients(struct server *s, struct control_client *client, bool json)
+{
+	char *text = stats_clients(&s->hall, json);
+
+	if (text)
+		control_reply(client, text);
+	else
+		control_refuse(client, "overloaded", "no memory");
+	free(text);
+}
+
+/* The commands that change nothing. Returns false if it is none of them. */
+static bool reply_report(struct server *s, struct control_client *client, const char *command)
+{
+	bool json = false;
+	size_t len = strcspn(command, " ");
+
+	if (command[len]) {
+		json = !strcmp(command + len, " --json");
+		if (!json)
+			return false;
+	}
+	if (!strncmp(command, "status", len) && len == strlen("status"))
+		reply_status(s, client, json);
+	else if (!strncmp(command, "clients", len) && len == strlen("clients"))
+		reply_clients(s, client, json);
+	else
+		return false;
+	return true;
 }
 
 static void command_restart(struct server *s, struct control_client *client)
@@ -304,9 +341,9 @@ static void on_command(void *ctx, struct control_client *client, const char *com
 {
 	struct server *s = ctx;
 
-	if (!strcmp(command, "status")) {
-		reply_status(s, client);
-	} else if (s->stopping) {
+	if (reply_report(s, client, command))
+		return;
+	if (s->stopping) {
 		control_refuse(client, "stopping", "the daemon is stopping");
 	} else if (!strcmp(command, "restart")) {
 		command_restart(s, client);
@@ -318,7 +355,8 @@ static void on_command(void *ctx, struct control_client *client, const char *com
 		on_upgrade(s);
 	} else {
 		control_refuse(client, "bad-request",
-			       "no such command; there are status, restart, reload and upgrade");
+			       "no such command; there are status [--json], clients [--json], "
+			       "restart, reload and upgrade");
 	}
 }
 
