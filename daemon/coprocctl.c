@@ -24,7 +24,7 @@ static const char usage[] =
     "       coprocctl [OPTION...] bench [--clients N] [--depth N] [--time DURATION] LINE...\n"
     "       coprocctl [OPTION...] status [--json] | clients [--json] | top [--interval DURATION]\n"
     "       coprocctl [OPTION...] restart | reload | upgrade\n"
-    "       coprocctl probe [--request LINE]... [--time-limit DURATION] [--] COMMAND [ARG...]\n"
+    "       coprocctl probe [--request LINE]... [OPTION...] [--] COMMAND [ARG...]\n"
     "Ask the program behind a coprocd, one request for each LINE, else for each line of stdin.\n"
     "  -s, --socket SOCKET    the daemon's socket ($COPROCD_SOCKET, else " DEFAULT_SOCKET ")\n"
     "  -t, --timeout TIMEOUT  give up when nothing comes for this long: 500ms 5s 2m; 0: never "
