@@ -37,7 +37,8 @@ EXIF_FORBIDDEN = [b"-Comment=x\n1.gif", b"-o\nx\n1.gif", b"-", b"-if\nsystem('id
                   b"-ver\n-execute5\n-ver", b"-ver\n-EXECUTE9\n-ver", b"-stay_open\nFalse", b"-k\n1.gif",
                   b"-p\n${ImageSize;die}\n1.gif", b"-common_args\n-s3", b" -execute", b"/dev/stdin",
                   b"-config\nx", b"-@\nx", b"-echo1\nx", b"/proc/self/fd/0", b"#[CSTR]-ver", b"../../dev/fd/0",
-                  b"-tagsFromFile\nx\n1.gif", b"-overwrite_original_in_place", b"ls |"]
+                  b"-tagsFromFile\nx\n1.gif", b"-overwrite_original_in_place", b"ls |", b"1.gif\n-d", b"1.gif\n-wext",
+                  b"1.gif\n-exclude", b"-require"]
 EXIFTOOL = Recipe(
     name="exiftool", package="libimage-exiftool-perl", version=["exiftool", "-ver"],
     setup=make_pictures, options={"directory": "{dir}", "stop-timeout": "50ms"},
@@ -50,7 +51,7 @@ EXIFTOOL = Recipe(
             Poison(b"-stay_open\nFalse", expect="bad-request", plain=False),
             Poison(b"-q\n1.gif\n-s3\n-FileName", expect=b"1.gif\n", plain=False),
             Poison(b"missing.gif", expect=b"", plain=False)],
-    plain_requests=[(b"-execute%d" % n, b"{ready%d}\n" % n) for n in range(1000, 1100)])
+    plain_requests=[(b"-execute%d" % n, b"{ready%d}\n" % n) for n in range(1000, 1100)], times=5)
 
 
 def gtp_version(number: int) -> Pair:
