@@ -18,36 +18,61 @@ import time
 from pathlib import Path
 
 import recipes_one
+import recipes_two
 from recipes_base import Recipe
+from recipes_rig import Tally
 from recipes_run import Check, Result, run_recipe
 
-RECIPES: list[Recipe] = [*recipes_one.RECIPES]
+RECIPES: list[Recipe] = [*recipes_one.RECIPES, *recipes_two.RECIPES]
 HEAD = """# Recipes
 
 Written by `tests/recipes.py --write`; do not edit. Each configuration of `contrib/recipes` was
 run with the real program: 8 clients with pipelined requests; ten innocent clients beside one
 that sends odd requests (among them an empty line, 100 KB in one line, invalid UTF-8); `kill -9`
-of the process in the midst of work; and for each request that harms others where replies are
-matched by position alone, ten innocent clients beside one that sends it ten times, with the
-recipe and with `reply = line`.
+of the process in the midst of work; and, for each request that harms others where replies are
+matched by position alone, ten innocent clients beside one that sends it many times.
 
-*Right*, *wrong* and *errors* count the requests of all but the hostile client. A request lost
-without an ending is counted as wrong. Errors come from `kill -9`, from hostile requests that
-cost the process, and from `reply = line`, which costs it often. *Start* is from the start of
-the daemon to the first reply; *memory* what the process and its children have resident then.
+*Right*, *wrong* and *errors* count the requests of all but the hostile client; a request lost
+without an ending would count as wrong. Errors come from `kill -9`, and from hostile requests
+that must cost the process, as an endless loop. *Hostile* are the requests of the hostile
+client, those with `reply = line` included. *Start* is from the start of the daemon to the first
+reply; *memory* what the process and its children have resident then.
 
 | program | version | config | requests | right | wrong | errors | hostile | start | memory |
 |---|---|---|---:|---:|---:|---:|---:|---:|---:|
 """
+PLAIN_HEAD = """
+## With reply = line
+
+The same programs with a configuration that only starts them (`reply = line`, `window` 1, no
+`forbid`), beside a client that sends the same poison. Errors are many here, as each reply of two
+lines and each request without one costs the process.
+
+| program | requests | right | wrong | errors |
+|---|---:|---:|---:|---:|
+"""
 
 
-def row(result: Result) -> str:
-    tally = result.tally
-    cells = [result.recipe.title(), result.version.replace("|", "/"), f"{result.recipe.name}.conf",
-             str(tally.total()), str(tally.right), str(tally.wrong + tally.lost),
-             str(tally.errors.total()), str(result.poisons), f"{result.start_seconds:.2f} s",
-             f"{result.resident_kib / 1024:.0f} MB"]
+def counts(tally: Tally) -> list[str]:
+    return [str(n) for n in (tally.total(), tally.right, tally.wrong + tally.lost,
+                             tally.errors.total())]
+
+
+def row(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |\n"
+
+
+def tables(results: list[Result]) -> str:
+    text = HEAD
+    for result in results:
+        text += row([result.title, result.version.replace("|", "/"), result.config,
+                     *counts(result.tally), str(result.poisons), f"{result.start_seconds:.2f} s",
+                     f"{result.resident_kib / 1024:.0f} MB"])
+    text += PLAIN_HEAD
+    for result in results:
+        if result.plain.total():
+            text += row([result.title, *counts(result.plain)])
+    return text
 
 
 def run_one(task: tuple[str, str]) -> Result:
@@ -56,7 +81,7 @@ def run_one(task: tuple[str, str]) -> Result:
     missing = recipe.missing()
     if not missing:
         return run_recipe(coprocd, recipe)
-    result = Result(recipe)
+    result = Result(name, recipe.path().name)
     if not os.environ.get("RECIPES_SKIP_MISSING") or os.environ.get("CI"):
         result.checks.append(Check("the program", [
             f"not installed: {', '.join(missing)} (Debian package {recipe.package}); "
@@ -66,7 +91,7 @@ def run_one(task: tuple[str, str]) -> Result:
 
 def report(result: Result, count: int) -> int:
     """Print its checks; returns how many there are by now."""
-    name = result.recipe.title()
+    name = result.title
     if not result.checks:
         print(f"ok {count + 1} - {name} # SKIP not installed", flush=True)
         return count + 1
@@ -75,7 +100,8 @@ def report(result: Result, count: int) -> int:
         print(f"{'not ok' if check.faults else 'ok'} {count} - {name}: {check.title}", flush=True)
         for fault in check.faults:
             print(f"# {fault}")
-    print(f"# {name}: {result.tally.text()}; hostile {result.poisons}, "
+    plain = f"; reply = line: {result.plain.text()}" if result.plain.total() else ""
+    print(f"# {name}: {result.tally.text()}{plain}; hostile {result.poisons}, "
           f"start {result.start_seconds:.2f} s, {result.resident_kib} KiB", flush=True)
     return count
 
@@ -106,7 +132,7 @@ def main() -> int:
     print(f"1..{count}")
     print(f"# {time.monotonic() - began:.0f} s")
     if args.write:
-        Path(__file__).with_name("RECIPES.md").write_text(HEAD + "".join(map(row, results)))
+        Path(__file__).with_name("RECIPES.md").write_text(tables(results))
     return any(check.faults for result in results for check in result.checks)
 
 

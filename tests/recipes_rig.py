@@ -233,7 +233,12 @@ class Daemon:
     def listens(self) -> bool:
         if self.process.poll() is not None:
             raise AssertionError(f"coprocd exited with {self.process.returncode}:\n{self.log()}")
-        return self.path.exists()
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+                client.connect(str(self.path))
+        except OSError:
+            return False
+        return True
 
     def wait(self, what: str, condition: Callable[[], bool], seconds: float = 20) -> None:
         try:
@@ -254,13 +259,13 @@ class Daemon:
         assert match
         return int(match[1]), int(match[2])
 
-    def kill_process(self) -> bool:
-        """kill -9 of the present process; False if there is none."""
+    def signal_process(self, number: int) -> bool:
+        """To the present process and its group; False if there is none."""
         pid = self.stats()[0]
         if pid <= 0:
             return False
         try:
-            os.killpg(pid, signal.SIGKILL)
+            os.killpg(pid, number)
         except ProcessLookupError:
             return False
         return True

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One recipe through the real daemon: start, work, odd requests, kill -9, poison."""
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -17,6 +18,7 @@ PIPELINED = 40  # requests of each client
 AHEAD = 2  # requests that each innocent client has pending
 BETWEEN = 20  # endings of the innocent between a poison's ending and the next poison
 KILLS = 3
+STANDSTILL = 0.02  # seconds that a process stands still before it is killed
 PATIENCE = 60.0  # seconds for any part of the test
 MODERATE, SHORT, PLAIN = (20.0, 20.0), (5.0, 1.0), (0.3, 0.45)  # request-timeout, hang-timeout
 LOSSES = {"crashed", "desync", "timeout", "unavailable"}  # what a replaced process may cost
@@ -31,10 +33,12 @@ class Check:
 @dataclass
 class Result:
     """What one recipe has come to."""
-    recipe: Recipe
+    title: str
+    config: str
     version: str = "-"
     checks: list[Check] = field(default_factory=list)
-    tally: Tally = field(default_factory=Tally)  # of all that are not hostile
+    tally: Tally = field(default_factory=Tally)  # of all that are not hostile, with the recipe
+    plain: Tally = field(default_factory=Tally)  # the same with the plain configuration
     poisons: int = 0  # sent, odd requests included
     start_seconds: float = 0.0
     resident_kib: int = 0
@@ -48,7 +52,7 @@ class Run:
         self.recipe = recipe
         self.directory = directory
         self.details = listen_details(recipe.path())
-        self.result = Result(recipe)
+        self.result = Result(recipe.title(), recipe.path().name)
         self.turn = 0
         self.daemons = 0
 
@@ -68,7 +72,7 @@ class Run:
         self.result.checks.append(Check(title, faults))
 
     def judge(self, title: str, tally: Tally, may_fail: bool = False, more: Sequence[str] = (),
-              daemon: Optional[Daemon] = None) -> None:
+              daemon: Optional[Daemon] = None, total: Optional[Tally] = None) -> None:
         """Nothing wrong or lost, some right, errors only where a process may be lost."""
         faults = list(more)
         unexpected = tally.errors.total() - sum(tally.errors[c] for c in LOSSES if may_fail)
@@ -76,7 +80,7 @@ class Run:
             faults += [tally.text(), *tally.examples]
         if faults and daemon:
             faults += ["log:", *daemon.log().splitlines()[-12:]]
-        self.result.tally.add(tally)
+        (total or self.result.tally).add(tally)
         self.check(title, faults)
 
     def ask(self, recipe: Recipe, client: Client, number: int) -> None:
@@ -150,14 +154,18 @@ class Run:
                    own.examples if own.lost or own.wrong else (), daemon)
 
     def killed(self, daemon: Daemon) -> None:
-        kills = [0, 0]  # how many, and the endings then
+        """Let it stand still for a while, so that it has a request or half a reply, and kill it."""
+        kills, since, stopped = 0, 0, 0.0
 
         def step(endings: int, _: Crew) -> bool:
-            if endings >= kills[1] + BETWEEN:
-                if kills[0] == KILLS:
-                    return False
-                kills[:] = [kills[0] + daemon.kill_process(), endings]
-            return True
+            nonlocal kills, since, stopped
+            if stopped and time.monotonic() > stopped + STANDSTILL:
+                daemon.signal_process(signal.SIGKILL)
+                kills, since, stopped = kills + 1, endings, 0.0
+            elif not stopped and endings >= since + BETWEEN and kills < KILLS:
+                if daemon.signal_process(signal.SIGSTOP):
+                    stopped = time.monotonic()
+            return kills < KILLS or endings < since + BETWEEN
 
         tally = self.beside(daemon, self.recipe, step)
         self.judge(f"kill -9 of the process, {KILLS} times", tally, True, daemon=daemon)
@@ -178,7 +186,7 @@ class Run:
         sends = [Poison(poison.text)] * self.recipe.times
         tally, own = self.hostile(daemon, recipe, sends)
         self.judge(f"reply = line: {shown(poison)} beside innocent ones", tally, True,
-                   own.examples if own.lost or own.wrong else (), daemon)
+                   own.examples if own.lost or own.wrong else (), daemon, self.result.plain)
 
     def as_it_is(self) -> None:
         """The file is valid without the test's options."""
