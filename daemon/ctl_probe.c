@@ -15,15 +15,18 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "usage: coprocctl probe [--request LINE]... [--time-limit DURATION] [--] COMMAND [ARG...]\n"
+    "usage: coprocctl probe [--hello LINE] [--request LINE]... [--time-limit DURATION]\n"
+    "                       [--] COMMAND [ARG...]\n"
     "Start COMMAND, try it with a few requests, say what it is like (on stderr),\n"
     "and print the configuration of coprocd that serves it (on stdout).\n"
+    "  --hello LINE           say this to it before all else\n"
     "  --request LINE         ask this; without it, what is known of the program, or plain words\n"
     "  --time-limit DURATION  wait this long for each reply (as long as the program works on it)\n";
 
 static const struct option long_options[] = {
     {"request", required_argument, NULL, 'r'},
     {"time-limit", required_argument, NULL, 't'},
+    {"hello", required_argument, NULL, 'e'},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -34,6 +37,9 @@ static enum ctl_exit set_option(struct probe_task *task, int option)
 	switch (option) {
 	case 'r':
 		task->requests[task->request_count++] = optarg;
+		return CTL_OK;
+	case 'e':
+		task->hello = optarg;
 		return CTL_OK;
 	case 't':
 		if (parse_duration_ms(optarg, &task->limit_ms) == 0 && task->limit_ms > 0)

@@ -13,25 +13,52 @@
 
 enum {
 	SLOW_START_MS = 300,
-	PATIENT_START_MS = 20000,
+	PATIENT_START_MS = 10000,
 	WIDTH = 60,
 	LINE = 92,
 	MAX_REQUEST = 64 << 10
 };
 
-static const char *program_name(const struct findings *f)
+static const char *base_name(const char *path)
 {
-	const char *slash = strrchr(f->argv[0], '/');
+	const char *slash = strrchr(path, '/');
 
-	return slash ? slash + 1 : f->argv[0];
+	return slash ? slash + 1 : path;
+}
+
+static bool is_interpreter(const char *name)
+{
+	static const char *const names[] = {"python3", "python", "perl", "ruby", "node",
+					    "php",     "bash",   "sh",   "java", "env"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
+/* What the socket is called after: the program, of an interpreter its script. */
+static const char *service_name(const struct findings *f)
+{
+	const char *name = base_name(f->argv[0]);
+
+	for (char *const *word = f->argv + 1; *word && is_interpreter(name); word++)
+		if (**word != '-' && access(*word, F_OK) == 0)
+			return base_name(*word);
+	return name;
 }
 
 /* Where it listens; the caller's, NULL without memory. */
 static char *config_socket(const struct findings *f)
 {
+	const char *name = service_name(f);
+	int len = (int)MIN(strcspn(name, ".,"), 60);
 	char *path = NULL;
 
-	return asprintf(&path, "/run/coprocd/%.60s.sock", program_name(f)) < 0 ? NULL : path;
+	return asprintf(&path, "/run/coprocd/%.*s.sock", len ? len : (int)strlen("program"),
+			len ? name : "program") < 0
+		   ? NULL
+		   : path;
 }
 
 /* A comment in lines of bearable length, with an empty line before it. */
@@ -188,6 +215,18 @@ static void put_cure(const struct findings *f, FILE *out)
 	fprintf(out, "%s = yes\n", f->cure == CURE_PTY ? "pty" : "line-buffered");
 }
 
+/* Text as parse_escapes() reads it back. */
+static void put_escaped(const char *text, FILE *out)
+{
+	for (; *text; text++)
+		if (*text == '\\' || *text == '\t')
+			fputs(*text == '\t' ? "\\t" : "\\\\", out);
+		else if ((unsigned char)*text < ' ' || (*text == ' ' && !text[1]))
+			fprintf(out, "\\x%02x", (unsigned char)*text);
+		else
+			putc(*text, out);
+}
+
 /* A request and the last line of its reply, as proof that a slow program is ready. */
 static bool put_ready_probe(const struct findings *f, FILE *out)
 {
@@ -197,8 +236,8 @@ static bool put_ready_probe(const struct findings *f, FILE *out)
 
 	if (f->shape.kind != SHAPE_LINE || f->asked_count < 2 || len < 2 || f->known->prefix ||
 	    len != f->asked[1].reply.len || memcmp(reply, buf_bytes(&f->asked[1].reply), len) ||
-	    reply[len - 2] == ' ' || memchr(reply, '\\', len) || strpbrk(a->request, "\n\\") ||
-	    strstr(a->request, "=>"))
+	    reply[len - 2] == ' ' || memchr(reply, '\\', len) || strpbrk(a->request, "\n\\%") ||
+	    memchr(reply, '%', len) || strstr(a->request, "=>"))
 		return false;
 	comment(out, "Its start takes a while: requests wait until it has answered this one.");
 	fprintf(out, "ready = probe:%s=>%.*s\n", a->request, (int)len - 1, reply);
@@ -216,12 +255,22 @@ static int put_start(const struct findings *f, FILE *out)
 			report_quote(buf_bytes(&f->banner), f->banner.len, WIDTH, quoted));
 		fprintf(out, "banner = %s\n", banner);
 	}
-	if (f->known->ready)
+	if (f->hello_reply) {
+		comment(out, "What is said to it first, and the proof that it is ready.");
+		fputs("ready = probe:", out);
+		put_escaped(f->hello, out);
+		fputs("=>", out);
+		put_escaped(f->hello_reply, out);
+		putc('\n', out);
+	} else if (f->known->ready)
 		fprintf(out, "ready = %s\n", f->known->ready);
 	else if (f->start_ms < SLOW_START_MS || !put_ready_probe(f, out))
 		fputs(banner ? "ready = banner\n" : "", out);
-	if (f->start_ms > PATIENT_START_MS)
-		fprintf(out, "start-timeout = %llds\n", (long long)(3 * f->start_ms / 1000));
+	if (f->start_ms > PATIENT_START_MS) {
+		comment(out, "Both count from the start, if a request waits for it.");
+		fprintf(out, "start-timeout = %llds\nrequest-timeout = %llds\n",
+			(long long)(3 * f->start_ms / 1000), (long long)(4 * f->start_ms / 1000));
+	}
 	free(banner);
 	return 0;
 }

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORD_MIN = 3, TEXT_MAX = 100, SIZED_MIN = 12 };
+enum { WORD_MIN = 3, TEXT_MAX = 100, SIZED_MIN = 12, VERDICTS = 4, VERDICT_MAX = 24 };
 
 typedef bool (*fits_fn)(const struct find_sample *samples, size_t count, char **option);
 
@@ -315,6 +315,41 @@ static bool fits_prompt(const struct find_sample *samples, size_t count, char **
 	return keep_fitting(samples, count, option);
 }
 
+/* Whether the line is one word in capitals, as END and FAIL are. */
+static bool is_verdict(const char *line, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!isupper((unsigned char)line[i]))
+			return false;
+	return len > 1 && len < VERDICT_MAX;
+}
+
+/* The last line is one of a few words in capitals. */
+static bool fits_verdicts(const struct find_sample *samples, size_t count, char **option)
+{
+	char words[VERDICTS * VERDICT_MAX] = "|", word[VERDICT_MAX + 2];
+	size_t distinct = 0, len;
+	const char *line;
+
+	if (!all_end_in_newline(samples, count))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		line = last_line(&samples[i], &len);
+		if (!is_verdict(line, len))
+			return false;
+		snprintf(word, sizeof(word), "|%.*s|", (int)len, line);
+		if (strstr(words, word))
+			continue;
+		if (++distinct >= VERDICTS)
+			return false;
+		strcat(words, word + 1);
+	}
+	words[strlen(words) - 1] = '\0';
+	if (asprintf(option, "until-match:^(%s)$", words + 1) < 0)
+		*option = NULL;
+	return keep_fitting(samples, count, option);
+}
+
 static bool fits_lines(const struct find_sample *samples, size_t count, char **option)
 {
 	size_t lines = count_lines(&samples[0]);
@@ -334,8 +369,8 @@ static bool all_are_equal(const struct find_sample *samples, size_t count)
 	return true;
 }
 
-static const fits_fn kinds[] = {fits_nul,      fits_line, fits_sized,  fits_until,
-				fits_numbered, fits_word, fits_prompt, fits_lines};
+static const fits_fn kinds[] = {fits_nul,      fits_line, fits_sized,  fits_until, fits_numbered,
+				fits_verdicts, fits_word, fits_prompt, fits_lines};
 
 /* The same reply to everything has no end that could be told from its middle. */
 static const fits_fn kinds_of_equal[] = {fits_nul, fits_line, fits_sized, fits_prompt, fits_lines};

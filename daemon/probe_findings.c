@@ -20,6 +20,7 @@ void findings_finish(struct findings *f)
 {
 	findings_forget_asked(f);
 	free(f->killer);
+	free(f->hello_reply);
 	buf_finish(&f->banner);
 	buf_finish(&f->err);
 	shape_finish(&f->shape);

@@ -59,7 +59,9 @@ struct findings {
 	char *killer; /* owned; an ordinary request that ended the program, NULL: none */
 	int killer_status;
 	struct buf banner;
-	struct buf err; /* the first words on stderr */
+	const char *hello; /* borrowed; said to each process before all else, NULL: nothing */
+	char *hello_reply; /* owned; the last line of what came for it, NULL: nothing came */
+	struct buf err;    /* the first words on stderr */
 	struct shape shape;
 	bool shape_is_known;    /* it is the one of the table */
 	bool shape_is_doubtful; /* some ordinary request had no reply, or another kind of it */

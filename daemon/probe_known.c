@@ -151,10 +151,12 @@ static const struct probe_known table[] = {
 	.head = "position startpos moves ",
 	.unit = "e2e4 ",
 	.tail = "\nisready",
+	.no_reply = "^$|(^|\\n)(position [^\\n]*|ucinewgame)\\n?$",
 	.forbid =
-	    {"^(?!(uci|isready|((ucinewgame\\n)?position (startpos|fen [1-8pnbrqkPNBRQK/]+ "
-	     "[wb] \\S+ \\S+( \\d+ \\d+)?)( moves( [a-h1-8qrbn]+)+)?\\n)?"
-	     "go (?![^\\n]*(infinite|ponder))[^\\n]*(depth|movetime|nodes) \\d[^\\n]*)\\n?$)"},
+	    {"(?m)^(?!(uci|isready|ucinewgame|position (startpos|fen [1-8pnbrqkPNBRQK/]+ [wb] "
+	     "\\S+ \\S+( \\d+ \\d+)?)( moves( [a-h1-8qrbn]+)+)?|"
+	     "go (?!.*(infinite|ponder)).*(depth|movetime|nodes) \\d.*)$)",
+	     "(^|\\n)(uci|isready|go [^\\n]*)\\n+[^\\n]"},
 	.note = "One request holds the position and the search; anything else, which may have no "
 		"reply or no end, is refused.",
     },

@@ -5,11 +5,13 @@
  */
 #include "probe_odd.h"
 
+#include "clock.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LONGEST = 64 << 10, TOGETHER = 20, ODD_LIMIT_MS = 5000, BISECT_STEPS = 8 };
+enum { LONGEST = 64 << 10, TOGETHER = 20, ODD_LIMIT_MS = 5000, LONG_MS = 8000, BISECT_STEPS = 8 };
 
 static bool is_usual(const struct trial *t, const char *bytes, size_t len)
 {
@@ -113,11 +115,14 @@ static void find_longest(struct trial *t)
 {
 	static const size_t tried[] = {1024, 8400, LONGEST};
 	struct findings *f = t->f;
+	int64_t end_ms = clock_now_ms() + LONG_MS;
 
 	for (size_t i = 0; i < ARRAY_SIZE(tried) && !f->long_bad; i++)
 		if (!note_long(t, tried[i]))
 			return;
-	for (int i = 0; i < BISECT_STEPS && f->long_bad > f->long_good + f->long_bad / 100; i++)
+	for (int i = 0; i < BISECT_STEPS && clock_now_ms() < end_ms &&
+			f->long_bad > f->long_good + f->long_bad / 100;
+	     i++)
 		if (!note_long(t, (f->long_good + f->long_bad) / 2))
 			return;
 }

@@ -142,6 +142,20 @@ static void say_asked(const struct findings *f, FILE *out)
 		say_one_asked(&f->asked[i], what, out);
 }
 
+static void say_hello(const struct findings *f, FILE *out)
+{
+	char hello[ROOM], reply[ROOM];
+
+	if (!f->hello)
+		return;
+	report_quote(f->hello, strlen(f->hello), WIDTH / 2, hello);
+	if (f->hello_reply)
+		say(out, "greeted", "%s -> %s", hello,
+		    report_quote(f->hello_reply, strlen(f->hello_reply), WIDTH, reply));
+	else
+		say(out, "greeted", "%s -> no reply", hello);
+}
+
 static bool is_silent(const struct findings *f)
 {
 	return f->buffering != BUFFERING_NONE && !f->cure;
@@ -269,7 +283,7 @@ static void say_long(const struct findings *f, FILE *out)
 	char trouble[60];
 
 	if (!f->long_bad && f->long_good)
-		say(out, "long line", "one reply, up to %zu KiB", f->long_good >> 10);
+		say(out, "long line", "one reply, up to %zu KiB", (f->long_good + 512) >> 10);
 	else if (f->long_bad)
 		say(out, "long line", "one reply up to %zu bytes; one of %zu bytes %s",
 		    f->long_good, f->long_bad,
@@ -319,6 +333,7 @@ void report_words(const struct findings *f, FILE *out)
 	putc('\n', out);
 	say_start(f, out);
 	say_banner(f, out);
+	say_hello(f, out);
 	say_ways(f, out);
 	if (f->buffering != BUFFERING_DEAF && f->buffering != BUFFERING_FLOOD)
 		say_end(f, out);

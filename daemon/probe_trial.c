@@ -144,23 +144,48 @@ static void note_stderr(struct trial *t)
 		t->error = -ENOMEM;
 }
 
-/* The bytes that prove it ready, where the table has some. */
+/* What is said before all else: as the user says, or as the table proves it ready. */
+static int add_hello(const struct trial *t, struct buf *bytes)
+{
+	const char *ready = t->f->known->ready, *hello = t->f->hello, *arrow;
+	size_t len = hello ? strlen(hello) : 0;
+
+	if (!hello && ready && !strncmp(ready, "probe:", 6) && (arrow = strstr(ready, "=>"))) {
+		hello = ready + 6;
+		len = (size_t)(arrow - hello);
+	}
+	if (!hello)
+		return 0;
+	return buf_add(bytes, hello, len) < 0 || buf_add(bytes, "\n", 1) < 0 ? -ENOMEM : 0;
+}
+
+/* Keep the last line of the answer, as the proof for the configuration. */
+static void note_hello(struct trial *t)
+{
+	const char *bytes = buf_bytes(&t->answer.out), *before;
+	size_t len = t->answer.out.len;
+
+	if (!t->f->hello || t->f->hello_reply || len < 2 || bytes[len - 1] != '\n')
+		return;
+	before = memrchr(bytes, '\n', len - 1);
+	len -= before ? (size_t)(before + 1 - bytes) : 0;
+	t->f->hello_reply = strndup(before ? before + 1 : bytes, len - 1);
+	if (!t->f->hello_reply)
+		t->error = -ENOMEM;
+}
+
 static bool shake_hands(struct trial *t)
 {
 	CLEANUP(buf_finish) struct buf bytes = {0};
-	const char *ready = t->f->known->ready, *arrow;
 
-	if (!ready || strncmp(ready, "probe:", 6) || !(arrow = strstr(ready, "=>")))
-		return true;
-	if (buf_add(&bytes, ready + 6, (size_t)(arrow - ready) - 6) < 0 ||
-	    buf_add(&bytes, "\n", 1) < 0) {
-		t->error = -ENOMEM;
-		return false;
-	}
+	t->error = add_hello(t, &bytes);
+	if (t->error || !bytes.len)
+		return !t->error;
 	if (!say(t, buf_bytes(&bytes), bytes.len, &t->patience))
 		return false;
+	note_hello(t);
 	t->ready_ms = trial_last_ms(t);
-	return true;
+	return !t->error;
 }
 
 int64_t trial_last_ms(const struct trial *t)

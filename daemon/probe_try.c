@@ -14,7 +14,7 @@
 
 enum {
 	LIMIT_MS = 60000,
-	IDLE_MS = 1000,
+	IDLE_MS = 600,
 	QUIET_MS = 100,
 	BANNER_MS = 300,
 	END_MS = 2000,
@@ -150,11 +150,15 @@ static enum buffering find_buffering(struct trial *t)
 
 static bool is_cured_by(struct trial *t, enum cure cure)
 {
+	bool cured;
+
 	t->error = trial_set_cure(t, cure);
 	if (t->error)
 		return false;
-	t->f->cured[cure] = attempt(t) == VERDICT_FITS ? CURED_YES : CURED_NO;
-	return t->f->cured[cure] == CURED_YES;
+	shape_finish(&t->f->shape);
+	cured = trial_ask(t, t->requests[0], strlen(t->requests[0])) && t->answer.out.len;
+	t->f->cured[cure] = cured ? CURED_YES : CURED_NO;
+	return cured;
 }
 
 static enum verdict try_cures(struct trial *t)
@@ -334,7 +338,8 @@ int probe_try(const struct probe_task *task, struct findings *f, char *why, size
 	bool done;
 	int rc;
 
-	*f = (struct findings){.argv = task->argv, .known = probe_known(task->argv)};
+	*f = (struct findings){
+	    .argv = task->argv, .known = probe_known(task->argv), .hello = task->hello};
 	t.patience = (struct probe_patience){.limit_ms = task->limit_ms ? task->limit_ms : LIMIT_MS,
 					     .idle_ms = task->limit_ms ? task->limit_ms : IDLE_MS,
 					     .quiet_ms = QUIET_MS};

@@ -11,7 +11,8 @@ struct probe_task {
 	char *const *argv;     /* the program, NULL-terminated */
 	const char **requests; /* what to ask, NULL: what the table knows */
 	size_t request_count;
-	int64_t limit_ms;                  /* the longest wait; 0: as long as it seems to work */
+	const char *hello; /* what to say to each process first, NULL: what the table knows */
+	int64_t limit_ms;  /* the longest wait; 0: as long as it seems to work */
 	void (*on_step)(const char *what); /* told what is being tried; may be NULL */
 };
 

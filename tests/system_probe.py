@@ -53,6 +53,11 @@ def probe(directory: Path, *command: str, options: tuple[str, ...] = ()) -> Prob
                   done.stderr.decode(errors="surrogateescape"))
 
 
+def is_listening(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
+
+
 @contextmanager
 def serving(directory: Path, probed: Probed) -> Iterator[Path]:
     """The daemon with the printed configuration, but for its socket."""
@@ -68,7 +73,7 @@ def serving(directory: Path, probed: Probed) -> Iterator[Path]:
             f"{path},{details}" if details else str(path)]
     with open(directory / "log", "wb") as log, subprocess.Popen(argv, stderr=log) as process:
         try:
-            wait_until("the socket", path.exists)
+            wait_until("the socket", lambda: is_listening(path))
             yield path
         except BaseException as error:
             error.add_note((directory / "log").read_text(errors="replace")[-2000:])
@@ -136,6 +141,24 @@ def test_a_banner_and_a_slow_start_are_served(directory: Path) -> None:
     assert probed.value("banner") == "lines:1"
     assert probed.value("ready") == "probe:hello=>hello"
     check_served(directory, Program(command, [("a\n", "a\n"), ("b\n", "b\n")]), probed)
+
+
+def test_a_program_that_wants_to_be_greeted_is_served(directory: Path) -> None:
+    (directory / "polite.py").write_text(
+        "import sys\n"
+        "assert sys.stdin.readline() == 'HELO\\t1\\n'\n"
+        "print('OK\\tready', flush=True)\n"
+        "for line in sys.stdin:\n"
+        "    print('FAIL' if line == 'bad\\n' else f'DATA {line}END', flush=True)\n")
+    options = ("--hello", "HELO\t1", *(word for request in ("a", "b", "bad")
+                                       for word in ("--request", request)))
+    probed = probe(directory, "python3", "polite.py", options=options)
+    assert probed.line("greeted") == '"HELO\\t1" -> "OK\\tready"', probed.words
+    assert probed.value("ready") == "probe:HELO\\t1=>OK\\tready"
+    assert probed.value("reply") == "until-match:^(END|FAIL)$"
+    assert (probed.value("listen") or "").startswith("/run/coprocd/polite.sock")
+    dialogue = [("a\n", "DATA a\nEND\n"), ("bad\n", "FAIL\n")]
+    check_served(directory, Program(("python3",), dialogue), probed)
 
 
 def test_given_requests_are_asked(directory: Path) -> None:

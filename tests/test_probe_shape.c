@@ -118,6 +118,14 @@ static void test_a_last_line_with_a_word_of_its_own_becomes_a_pattern(void **sta
 			    "until-match:^bestmove");
 }
 
+static void test_last_lines_that_are_verdicts_become_a_pattern(void **state)
+{
+	assert_string_equal(FIND(*state, S("DATA\tx\nEND\n"), S("END\n"), S("LOG\ty\nFAIL\n")),
+			    "until-match:^(END|FAIL)$");
+	/* It would end such a reply too early. */
+	assert_string_equal(FIND(*state, S("FAIL\nEND\n"), S("END\n"), S("x\nFAIL\n")), "");
+}
+
 static void test_a_line_that_also_stands_earlier_is_no_end(void **state)
 {
 	/* Blobs hold empty lines. */
@@ -288,6 +296,7 @@ int main(void)
 	    TEST(test_a_last_line_with_a_blank_at_its_end_becomes_a_pattern),
 	    TEST(test_a_number_in_the_last_line_becomes_a_pattern),
 	    TEST(test_a_last_line_with_a_word_of_its_own_becomes_a_pattern),
+	    TEST(test_last_lines_that_are_verdicts_become_a_pattern),
 	    TEST(test_a_line_that_also_stands_earlier_is_no_end),
 	    TEST(test_a_prompt_is_seen_with_its_blanks),
 	    TEST(test_a_nul_is_seen_where_it_is_the_only_one),
