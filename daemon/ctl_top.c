@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { HISTORY = 512, GRAPH_ROWS = 6, LABEL = 12 };
+enum { HISTORY = 512, GRAPH_ROWS = 6, LABEL = 13 };
 
 struct top {
 	const struct ctl_options *options; /* borrowed */
