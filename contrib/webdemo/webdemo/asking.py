@@ -43,9 +43,9 @@ def as_ask_error(error: BaseException) -> AskError:
     return AskError("internal", f"{type(error).__name__}: {error}")
 
 
-def showable(reply: str) -> str:
-    """The reply as text that can be sent to a browser: bytes that are no UTF-8 are marked."""
-    return reply.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+def showable(reply: bytes) -> str:
+    """The reply as text for a browser; bytes that are no UTF-8 are marked."""
+    return reply.decode("utf-8", "replace")
 
 
 def check_query(query: str) -> Optional[AskError]:
@@ -82,7 +82,7 @@ class Asker:
                              "retry after 1000 ms", 1000)
         elif error is None:
             try:
-                reply = showable(self.client.ask(query))
+                reply = showable(self.client.ask(query.encode()))
             except Exception as failure:  # pylint: disable=broad-except
                 error = as_ask_error(failure)
             finally:

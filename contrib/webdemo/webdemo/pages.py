@@ -26,14 +26,14 @@ HEADERS = {
 blueprint = Blueprint("pages", __name__)
 
 
-def page(template: str, error: Optional[AskError] = None, **values: Any) -> Response:
+def page(template: str, failure: Optional[AskError] = None, **values: Any) -> Response:
     here = services()
     response = make_response(render_template(
         template, state=here.state.get(), samples=here.samples, program=here.program,
         offline=AskError("offline", "no response").as_dict(), shown=SHOWN, **values))
-    if error is not None:
-        response.status_code = error.status
-        with_retry(response, error)
+    if failure is not None:
+        response.status_code = failure.status
+        with_retry(response, failure)
     return response
 
 

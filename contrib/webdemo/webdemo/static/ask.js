@@ -11,10 +11,11 @@ const PAUSE_MS = 150; // without a key, then what is typed is asked
 const SLOW_MS = 2000;
 const REST_MS = 1500; // what stands so long was meant, and goes to the history
 const SHOWN = 20000;
+const LONG = 200; // characters, from which on they are smaller
 const BY_ITSELF = 5; // times that a query is asked again by itself
 const NEVER_TAKEN = ["overloaded", "unavailable", "stopping"];
 
-export function startAsking({ onAnswer, onError, isReady }) {
+export function startAsking({ onAnswer, onTrouble, isReady }) {
   const input = el("q");
   const box = el("answer");
   let newest = 0;
@@ -32,7 +33,7 @@ export function startAsking({ onAnswer, onError, isReady }) {
       show(node("p", "quiet", "(an empty answer)"));
       return;
     }
-    const text = node("p", "reply", reply.slice(0, SHOWN));
+    const text = node("p", reply.length > LONG ? "reply long" : "reply", reply.slice(0, SHOWN));
     text.dir = "auto";
     show(text);
     if (reply.length > SHOWN) {
@@ -62,6 +63,7 @@ export function startAsking({ onAnswer, onError, isReady }) {
 
   function showWaiting() {
     if (!current) return;
+    onTrouble();
     const waited = performance.now() - current.begun;
     const why = isReady() ? "Waiting" : "Waiting for the program to start";
     el("latency").textContent = `${why}… ${(waited / 1000).toFixed(1)} s`;
@@ -106,11 +108,10 @@ export function startAsking({ onAnswer, onError, isReady }) {
   }
 
   function finish(query, answer, total) {
-    const inside = answer.ms === undefined ? "" : `Answered in ${ms(answer.ms)}; `;
-    el("latency").textContent = `${inside}${ms(total)} with the way to this page`;
+    el("latency").textContent = answer.error ? `After ${ms(total)}` : `Answered in ${ms(answer.ms)}, here after ${ms(total)}`;
     if (answer.error) {
       showError(answer.error, query);
-      onError(answer.error);
+      onTrouble();
     } else {
       showReply(answer.reply);
     }

@@ -7,6 +7,6 @@ import { startState } from "./state.js";
 
 const state = startState();
 const add = startHistory((query) => asking.ask(query));
-const asking = startAsking({ onAnswer: add, onError: state.look, isReady: state.isReady });
+const asking = startAsking({ onAnswer: add, onTrouble: state.beAlert, isReady: state.isReady });
 startSamples(add);
 startBatch();

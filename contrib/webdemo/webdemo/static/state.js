@@ -5,11 +5,13 @@ import { call, duration, el, number } from "./dom.js";
 
 const STEADY_MS = 2000;
 const CHANGING_MS = 500;
+const ALERT_MS = 5000; // so long after an error, or while somebody waits, as if it changed
 
 export function startState() {
   let latest = null;
   let timer;
   let looking = false;
+  let alertUntil = 0;
 
   function fact(name, text) {
     const place = document.querySelector(`#state [data-fact="${name}"]`);
@@ -57,13 +59,20 @@ export function startState() {
     looking = false;
     if (state.state) show(state);
     else showOffline();
-    const next = latest.state === "ready" ? STEADY_MS : CHANGING_MS;
+    const isSteady = latest.state === "ready" && performance.now() > alertUntil;
+    const next = isSteady ? STEADY_MS : CHANGING_MS;
     if (!document.hidden) timer = setTimeout(look, next * (1 + Math.random() / 4));
+  }
+
+  function beAlert() {
+    const wasAlert = performance.now() < alertUntil;
+    alertUntil = performance.now() + ALERT_MS;
+    if (!wasAlert) look();
   }
 
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) look();
   });
   look();
-  return { look, isReady: () => !latest || latest.state === "ready" };
+  return { beAlert, isReady: () => !latest || latest.state === "ready" };
 }
