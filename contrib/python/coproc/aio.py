@@ -9,7 +9,8 @@ import time
 from collections import deque
 from typing import AnyStr, Optional
 
-from .connection import ACCEPT_RETRY_SECONDS, LOST, Path, limit_text, peek, try_connect
+from .connection import (ACCEPT_RETRY_SECONDS, LAST_ERRORS, LOST, Path, limit_text, peek,
+                         try_connect)
 from .errors import ConnectionLostError, CoprocError, RequestTimeoutError
 from .protocol import Ending, ReplyParser, decode, encode
 
@@ -60,6 +61,7 @@ class _Link(asyncio.Protocol):
             if not self.waiting:
                 self.lose("it sent a reply that nothing was asked for")
                 return
+            self.retired = self.retired or isinstance(ending, LAST_ERRORS)
             end(self.waiting.popleft(), ending)
         if self.parser.broken:
             self.lose("it does not speak the protocol")

@@ -157,7 +157,8 @@ class Client:
         with self._free:
             if connection not in self._all:
                 return  # it was the parent's
-            if connection.asked or connection.error is not None or self._closed:
+            done = not (connection.asked or connection.ending or connection.error)
+            if self._closed or not done:
                 self._drop(connection)
             else:
                 self._idle.append(connection)

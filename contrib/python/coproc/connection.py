@@ -9,14 +9,22 @@ import time
 from collections import deque
 from typing import Optional, Union
 
-from .errors import ConnectError, ConnectionLostError, RequestTimeoutError
+from .errors import (ConnectError, ConnectionLostError, DeniedError, RequestTimeoutError,
+                     StoppingError)
 from .protocol import Ending, ReplyParser
 
 Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
 CHUNK = 64 << 10
 ACCEPT_RETRY_SECONDS = 0.005
+LAST_ERRORS = (DeniedError, StoppingError)
 LOST = "the daemon closed the connection before the reply; the request may have been taken"
+
+
+def connect_error(path: Path, failure: OSError) -> ConnectError:
+    error = ConnectError(f"{os.fsdecode(path)}: {failure.strerror or failure}")
+    error.errno = failure.errno
+    return error
 
 
 def try_connect(path: Path) -> Optional[socket.socket]:
@@ -31,9 +39,8 @@ def try_connect(path: Path) -> Optional[socket.socket]:
         return None
     except OSError as failure:
         sock.close()
-        error = ConnectError(f"{os.fsdecode(path)}: {failure.strerror or failure}")
-        error.errno = failure.errno
-        raise error from None
+        # In no variable here, from where it would keep all the callers' frames.
+        raise connect_error(path, failure) from None
 
 
 def peek(sock: socket.socket) -> Optional[bytes]:
@@ -63,12 +70,14 @@ class Connection:
     asked    how many requests have been put here and have no ending taken
     endings  what has come, to be taken off its left side with take()
     error    why it is of no use any more; None while it is
+    ending   whether the daemon closes it when it has said what it has to say
     """
 
     def __init__(self, sock: socket.socket, status: bool) -> None:
         self.asked = 0
         self.endings: deque[Ending] = deque()
         self.error: Optional[ConnectionLostError] = None
+        self.ending = False
         self._sock = sock
         self._pid = os.getpid()
         self._parser = ReplyParser(status)
@@ -88,7 +97,7 @@ class Connection:
 
     def is_reusable(self) -> bool:
         """Whether another request may be put here, and gets its own reply."""
-        return (self.error is None and not self.asked and not self.endings
+        return (self.error is None and not self.ending and not self.asked and not self.endings
                 and self._pid == os.getpid() and peek(self._sock) is None)
 
     def put(self, line: bytes) -> None:
@@ -174,6 +183,7 @@ class Connection:
 
     def _add(self, endings: list[Ending]) -> None:
         self.endings.extend(endings)
+        self.ending = self.ending or any(isinstance(e, LAST_ERRORS) for e in endings)
         if len(self.endings) > self.asked:
             while len(self.endings) > self.asked:
                 self.endings.pop()

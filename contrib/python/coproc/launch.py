@@ -23,9 +23,10 @@ PLAIN_NAME = re.compile(rb"(?!(?:_|IFS|PPID|UID|EUID|OPTIND|LINENO|ENV|MAIL.*|PS
                         rb"SHELLOPTS|HISTSIZE|POSIXLY_CORRECT)$)[A-Za-z_][A-Za-z0-9_]*$")
 
 # Ends coprocd when told to, which is when our process has died at the latest: then the kernel
-# sends what setpriv has said. Removes the directory behind it.
-GUARD = """
-trap 'stop=1; [ -z "$daemon" ] || kill -TERM "$daemon"' TERM INT HUP
+# sends what setpriv has said, perhaps for several of our threads in turn. Removes the directory
+# behind it. Nobody may be left to read what it says.
+GUARD = """\
+trap 'stop=1; [ -z "$daemon" ] || kill -TERM "$daemon" 2>/dev/null' TERM INT HUP
 directory=$2
 [ "$PPID" = "$1" ] || { rm -rf -- "$directory"; exit 0; }
 shift 2
@@ -33,6 +34,7 @@ shift 2
 daemon=$!
 [ -z "$stop" ] || kill -TERM "$daemon"
 while wait "$daemon"; status=$?; [ "$status" -gt 128 ] && kill -0 "$daemon" 2>/dev/null; do :; done
+trap '' TERM INT HUP
 rm -rf -- "$directory"
 exit "$status"
 """
@@ -122,6 +124,7 @@ def config_text(stop_seconds: int) -> str:
 
 
 def guard_command(directory: str, daemon: Sequence[str]) -> list[str]:
+    """The guard, and behind it coprocd; GUARD is in the directory's file `guard`."""
     setpriv = [find_tool("setpriv"), "--pdeathsig", "TERM", "--"]
-    return [*setpriv, "/bin/sh", "-c", GUARD, "coproc-guard", str(os.getpid()), directory,
+    return [*setpriv, "/bin/sh", f"{directory}/guard", str(os.getpid()), directory,
             *setpriv, *daemon]

@@ -78,6 +78,7 @@ class PrivateDaemon:
         self.stderr = Tail(MAX_STDERR)
         self.log = Tail(MAX_LOG)
         self._stopping = False
+        self._reading = threading.Lock()
         self._wake = os.pipe2(os.O_CLOEXEC)
         try:
             script = self._write_files(command, environment)
@@ -102,6 +103,8 @@ class PrivateDaemon:
             file.write(launch.program_script(command, env, stderr))
         with open(f"{self._directory}/coprocd.conf", "w", encoding="ascii") as text:
             text.write(launch.config_text(STOP_SECONDS))
+        with open(f"{self._directory}/guard", "w", encoding="ascii") as text:
+            text.write(launch.GUARD)
         return script
 
     def _start(self, daemon: list[str]) -> subprocess.Popen[bytes]:
@@ -136,17 +139,26 @@ class PrivateDaemon:
             poll.register(fd, select.POLLIN)
         while not self._stopping:
             for fd, _ in poll.poll():
-                tail = tails.get(fd)
-                if tail is None:
-                    continue
-                try:
-                    data = os.read(fd, 64 << 10)
-                except BlockingIOError:
-                    continue
-                if data:
-                    tail.add(data)
-                else:
+                if fd in tails and self._read(fd, tails[fd]) == b"":
                     poll.unregister(fd)
+
+    def _read(self, fd: int, tail: Tail) -> Optional[bytes]:
+        """A piece of what is there, which is now in the tail; None if nothing is there."""
+        with self._reading:
+            if self._stopping:
+                return None
+            try:
+                data = os.read(fd, 64 << 10)
+            except BlockingIOError:
+                return None
+            tail.add(data)
+            return data
+
+    def catch_up(self) -> None:
+        """Put what the program has written to stderr until now where it can be found."""
+        for _ in range(MAX_STDERR >> 16):
+            if self._pid != os.getpid() or not self._read(self._fifo, self.stderr):
+                break
 
     def _wait_for_socket(self) -> None:
         end = time.monotonic() + START_SECONDS
@@ -177,7 +189,8 @@ class PrivateDaemon:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self._stopping = True
+        with self._reading:
+            self._stopping = True
         os.write(self._wake[1], b"\n")
         if threading.current_thread() is not self._thread:
             self._thread.join()

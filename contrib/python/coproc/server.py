@@ -34,6 +34,11 @@ class _Caller(threading.local):
         self.given_up = 0  # of these, how many nobody waits for any more
         self.late = False  # recv() has timed out over the first of the others
 
+    def drop_unless_reusable(self) -> None:
+        if self.connection is not None and not self.connection.is_reusable():
+            self.connection.close()
+            self.connection = None
+
     def reset(self) -> None:
         if self.connection is not None:
             self.connection.close()
@@ -98,6 +103,8 @@ class Server:
             caller.late = False
             caller.given_up += 1
         *lines, caller.rest = (caller.rest + _as_bytes(data) + _as_bytes(tail)).split(b"\n")
+        if not caller.like:
+            caller.drop_unless_reusable()
         for line in lines:
             if caller.connection is None:
                 end = time.monotonic() + self._warm_up
@@ -144,6 +151,7 @@ class Server:
         return caller
 
     def _recv_stderr(self, t: float, e: object) -> str:
+        self._daemon.catch_up()
         data = self._daemon.stderr.take(max(0.0, t))
         if not data and e:
             raise RequestTimeoutError(f"nothing on stderr within {t:g} s")
@@ -190,6 +198,7 @@ class Server:
     def _explained(self, error: CoprocError) -> CoprocError:
         """With the program's last words, which coprocd does not see here."""
         if isinstance(error, (CrashedError, UnavailableError)):
+            self._daemon.catch_up()
             last = self._daemon.stderr.last_line()
             if last:
                 error.text += f'; last line on stderr: "{last}"'
