@@ -128,6 +128,7 @@ def test_a_killed_process_is_explained_and_comes_back(directory: Path) -> None:
             page.shoot("crashed-desk")
             page.click("again")
             page.sees("latency", "Waiting for the program to start")
+            page.sees("answer", "Asked again; waiting for the answer.")
             page.shoot("starting-desk")
             wait_until("the recovery", lambda: page.text("answer") == "done")
             page.sees("pill-text", "Ready")
@@ -194,6 +195,7 @@ def test_10000_lines_go_up_with_a_bar_and_come_down_answered(directory: Path) ->
         """)
         upload(page, directory, lines)
         page.sees("batch-text", " of 10,000 lines, ")
+        wait_until("some of the bar", lambda: int(page.get("bar").get_attribute("value")) > 999)
         page.shoot("batch-desk")
         page.type("meanwhile")
         wait_until("an answer meanwhile", lambda: page.text("answer") == "meanwhile")
@@ -210,7 +212,7 @@ def test_10000_lines_go_up_with_a_bar_and_come_down_answered(directory: Path) ->
 def download(page: Browser, directory: Path) -> list[str]:
     """What a click on the link saves."""
     page.command("Page.setDownloadBehavior", behavior="allow", downloadPath=str(directory))
-    assert page.text("download") == "Download the 10,000 answers"
+    assert page.text("download") == "Download 10,000 answers"
     page.click("download")
     path = directory / "answers.txt"
     wait_until("the file", path.exists)

@@ -78,8 +78,8 @@ class Asker:
         error = check_query(query)
         reply = None
         if error is None and not self.slots.acquire(blocking=False):
-            error = AskError("overloaded", f"{self.limit} queries of this web server wait already; "
-                             "retry after 1000 ms", 1000)
+            error = AskError("overloaded", "this web server lets no more queries wait than "
+                             f"{self.limit}; retry after 1000 ms", 1000)
         elif error is None:
             try:
                 reply = showable(self.client.ask(query.encode()))

@@ -65,6 +65,7 @@ export function startAsking({ onAnswer, onTrouble, isReady }) {
     if (!current) return;
     onTrouble();
     const waited = performance.now() - current.begun;
+    if (box.querySelector(".error")) show(node("p", "quiet", "Asked again; waiting for the answer."));
     const why = isReady() ? "Waiting" : "Waiting for the program to start";
     el("latency").textContent = `${why}… ${(waited / 1000).toFixed(1)} s`;
     waitTimer = setTimeout(showWaiting, 100);

@@ -35,7 +35,7 @@ function statusText(batch) {
     case "waiting":
       return "Waits for other batches to finish";
     case "running":
-      return `${number(batch.done)} of ${lines(batch.lines)}, ${number(speed)} a second${failed}`;
+      return `${number(batch.done)} of ${lines(batch.lines)}${speed ? `, ${number(speed)} a second` : ""}${failed}`;
     case "done":
       return `All ${lines(batch.lines)} done in ${batch.seconds.toFixed(1)} s, ${number(speed)} a second${failed}`;
     default:
@@ -64,7 +64,7 @@ export function startBatch() {
     el("download").hidden = batch.state !== "done";
     if (batch.result_url) {
       el("download").href = batch.result_url;
-      el("download").textContent = `Download the ${batch.lines === 1 ? "answer" : `${number(batch.lines)} answers`}`;
+      el("download").textContent = `Download ${batch.lines === 1 ? "the answer" : `${number(batch.lines)} answers`}`;
     }
     el("start-batch").disabled = !isOver;
     if (isOver) el("batch-said").textContent = text;
