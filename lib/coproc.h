@@ -200,12 +200,13 @@ struct coproc_child {
 	int in;     /* writes to its stdin; non-blocking, as the next two */
 	int out;    /* reads its stdout */
 	int err;    /* reads its stderr */
+	int work;   /* tells what it does, see is_reading(); -1 if nothing does */
 };
 
 /*
  * Where time and processes come from. The default is the real thing; a
  * simulation puts its own in place to run the engine under a virtual clock with
- * a scripted process. All members but has_exited are required.
+ * a scripted process. All members but has_exited and is_reading are required.
  */
 struct coproc_platform {
 	int64_t (*now_ms)(void *ctx); /* monotonic */
@@ -224,6 +225,12 @@ struct coproc_platform {
 	/* Returns true with *status as waitpid() sets it once the process has been reaped. */
 	bool (*reap)(void *ctx, const struct coproc_child *child, int *status);
 	uint32_t (*random)(void *ctx);
+	/*
+	 * Whether the process waits for its stdin: 1 if it does, 0 if it does
+	 * something else, -1 if that cannot be known. Before it does, more output
+	 * may follow a reply. NULL: never known.
+	 */
+	int (*is_reading)(void *ctx, const struct coproc_child *child);
 	void *ctx;
 };
 

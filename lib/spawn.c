@@ -419,6 +419,15 @@ static int start(struct plan *p, struct fds *f, struct coproc_child *child, cons
 	return 0;
 }
 
+/* proc(5): the system call in which a process is, and its arguments. -1 where there is none. */
+static int open_work(pid_t pid)
+{
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
 int spawn(const struct coproc_options *options, struct coproc_child *child, const char **step)
 {
 	CLEANUP(fds_finish) struct fds f = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
@@ -448,6 +457,7 @@ int spawn(const struct coproc_options *options, struct coproc_child *child, cons
 	child->out = f.out[0];
 	child->err = f.err[0];
 	f.in[1] = f.out[0] = f.err[0] = -1;
+	child->work = open_work(child->pid);
 	return 0;
 }
 
@@ -523,6 +533,20 @@ static uint32_t real_random(void *ctx)
 	return r;
 }
 
+static int real_is_reading(void *ctx, const struct coproc_child *child)
+{
+	char text[64], *end;
+	ssize_t n = child->work < 0 ? -1 : pread(child->work, text, sizeof(text) - 1, 0);
+
+	(void)ctx;
+	if (n <= 0)
+		return -1;
+	text[n] = '\0';
+	if (strtol(text, &end, 10) != SYS_read || end == text)
+		return 0;
+	return strtol(end, NULL, 16) == 0;
+}
+
 const struct coproc_platform spawn_platform = {
     .now_ms = real_now_ms,
     .spawn = real_spawn,
@@ -531,4 +555,5 @@ const struct coproc_platform spawn_platform = {
     .has_exited = real_has_exited,
     .reap = real_reap,
     .random = real_random,
+    .is_reading = real_is_reading,
 };

@@ -326,6 +326,7 @@ int worker_send(struct worker *w, const char *bytes, size_t len, void *tag, bool
 	if (!worker_in_flight(w))
 		w->head_since_ms = now_ms(w);
 	w->exclusive = exclusive;
+	w->is_quiet = false;
 	w->sent++;
 	*out_place = flights_push(&w->flights, tag, suspicious);
 	flights_at(&w->flights, *out_place)->nonce = number;
@@ -516,6 +517,31 @@ static void stdout_readable(void *ctx)
 		worker_stop(w);
 }
 
+/*
+ * Whether the process has nothing more to say about its last request. One that
+ * waits for the next has not; one that does something else may still write a
+ * surplus, so that it is given time, up to settle, to come back to reading.
+ */
+static bool has_come_to_rest(struct worker *w)
+{
+	const struct coproc_platform *p = w->env->platform;
+	int reading;
+
+	if (w->is_quiet || !p->is_reading || worker_in_flight(w))
+		return true;
+	reading = p->is_reading(p->ctx, &w->child);
+	if (reading > 0)
+		w->reads_stdin = true;
+	if (reading == 0 && w->reads_stdin &&
+	    now_ms(w) - w->head_since_ms < w->settings->o.settle_ms) {
+		w->look_at_ms = now_ms(w) + 1;
+		return false;
+	}
+	w->is_quiet = true;
+	w->drained = false; /* what it wrote before it came to rest is on stdout now */
+	return true;
+}
+
 unsigned worker_room(struct worker *w)
 {
 	unsigned taken = worker_in_flight(w), window = w->settings->o.window;
@@ -523,6 +549,8 @@ unsigned worker_room(struct worker *w)
 
 	if (w->state != WORKER_READY || !places || w->exclusive || w->loose_by_ms != CLOCK_NEVER ||
 	    stream_out_pending(&w->in) > PENDING_MAX)
+		return 0;
+	if (is_lockstep(w) && !has_come_to_rest(w))
 		return 0;
 	if (is_lockstep(w) && !w->drained)
 		stdout_readable(w); /* a surplus fails the worker */
@@ -652,13 +680,14 @@ struct worker *worker_new(const struct worker_env *env, struct settings *setting
 		return NULL;
 	*w = (struct worker){.env = env,
 			     .id = id,
-			     .child = {.exited = -1},
+			     .child = {.exited = -1, .work = -1},
 			     .reaped = true,
 			     .ready_ms = -1,
 			     .settle_until_ms = CLOCK_NEVER,
 			     .closed_by_ms = CLOCK_NEVER,
 			     .loose_by_ms = CLOCK_NEVER,
 			     .health_at_ms = CLOCK_NEVER,
+			     .look_at_ms = CLOCK_NEVER,
 			     .start_by_ms = CLOCK_NEVER,
 			     .drain_by_ms = CLOCK_NEVER,
 			     .stop_step_ms = CLOCK_NEVER};
@@ -756,6 +785,7 @@ void worker_free(struct worker *w)
 	if (event_initialized(&w->exited))
 		event_del(&w->exited);
 	fd_close(&w->child.exited);
+	fd_close(&w->child.work);
 	stream_out_close(&w->in);
 	stream_in_close(&w->out);
 	stream_in_close(&w->err);
@@ -803,6 +833,8 @@ int64_t worker_deadline_ms(const struct worker *w)
 		at = MIN(at, w->start_by_ms);
 	if (w->state < WORKER_STOPPING)
 		at = MIN(at, MIN(w->closed_by_ms, MIN(w->drain_by_ms, w->loose_by_ms)));
+	if (w->state == WORKER_READY)
+		at = MIN(at, w->look_at_ms);
 	if (checks_health(w))
 		at = MIN(at, w->health_at_ms);
 	return MIN(at, w->stop_step_ms);
@@ -860,6 +892,10 @@ static void check_health(struct worker *w, int64_t now)
 
 void worker_tick(struct worker *w, int64_t now)
 {
+	if (w->look_at_ms <= now) {
+		w->look_at_ms = CLOCK_NEVER;
+		changed(w);
+	}
 	if (w->state < WORKER_STOPPING && w->settle_until_ms <= now)
 		settle(w, now);
 	if (w->state < WORKER_STOPPING && w->closed_by_ms <= now)

@@ -73,6 +73,8 @@ struct worker {
 	bool drained;           /* stdout was found empty in this turn of the loop */
 	bool exclusive;         /* what it has must stay alone */
 	bool has_output;        /* at least one byte came on stdout */
+	bool reads_stdin;       /* it was seen waiting for a request, so it is worth looking for */
+	bool is_quiet;          /* it has come to the end of its last request, as far as is known */
 
 	uint64_t sent;      /* requests */
 	uint64_t key;       /* of the numbers of its probes, */
@@ -91,6 +93,7 @@ struct worker {
 	int64_t settle_until_ms; /* the reply of the oldest is held back until */
 	int64_t closed_by_ms;    /* it closed a stream: it should have died by then */
 	int64_t loose_by_ms;     /* an unfinished line of no reply should be whole by then */
+	int64_t look_at_ms;      /* whether it is quiet */
 	int64_t health_at_ms;    /* to be asked how it is, or to have answered that */
 	int64_t start_by_ms;     /* it should be ready by then */
 	int64_t drain_by_ms;

@@ -20,6 +20,7 @@ void worker_save(const struct worker *w, struct pack *p, uint64_t (*name)(const 
 {
 	pack_u64(p, (uint64_t)w->child.pid);
 	pack_fd(p, w->child.exited);
+	pack_fd(p, w->child.work);
 	pack_fd(p, stream_out_fd(&w->in));
 	pack_fd(p, stream_in_is_open(&w->out) ? w->out.fd : -1);
 	pack_fd(p, stream_in_is_open(&w->err) ? w->err.fd : -1);
@@ -32,6 +33,7 @@ void worker_save(const struct worker *w, struct pack *p, uint64_t (*name)(const 
 	pack_u64(p, w->sent);
 	pack_u64(p, w->exclusive);
 	pack_u64(p, w->has_output);
+	pack_u64(p, w->reads_stdin);
 	pack_u64(p, w->key);
 	pack_u64(p, w->probes);
 	pack_u64(p, w->asking_health);
@@ -61,6 +63,7 @@ int worker_load(struct worker *w, struct unpack *u)
 		return rc;
 	w->child.pid = (pid_t)unpack_u64(u);
 	w->child.exited = unpack_fd(u);
+	w->child.work = unpack_fd(u);
 	w->child.in = unpack_fd(u);
 	w->child.out = unpack_fd(u);
 	w->child.err = unpack_fd(u);
@@ -73,6 +76,7 @@ int worker_load(struct worker *w, struct unpack *u)
 	w->sent = unpack_u64(u);
 	w->exclusive = unpack_u64(u) != 0;
 	w->has_output = unpack_u64(u) != 0;
+	w->reads_stdin = unpack_u64(u) != 0;
 	w->key = unpack_u64(u);
 	w->probes = unpack_u64(u);
 	w->asking_health = unpack_u64(u) != 0;

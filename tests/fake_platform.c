@@ -95,6 +95,12 @@ static int platform_spawn(void *ctx, const struct coproc_options *options,
 	return 0;
 }
 
+int fake_is_reading(void *ctx, const struct coproc_child *child)
+{
+	(void)child;
+	return ((struct fake_platform *)ctx)->reading;
+}
+
 static void platform_kill(void *ctx, const struct coproc_child *child, int sig)
 {
 	struct fake_process *p = find(ctx, child->pid);

@@ -126,6 +126,24 @@ static void test_health_that_is_missed_replaces_the_process(void **state)
 		fail_msg("the process is still the same");
 }
 
+/* Nothing in the request betrays it, and the surplus comes when the reply has long gone out. */
+static void test_p6_a_late_surplus_of_an_unsuspicious_request_reaches_nobody(void **state)
+{
+	struct rig *r = *state;
+	struct client *hostile, *c;
+
+	rig_start(r, "--restart-delay 1ms --restart-delay-max 1ms --restart-limit 0", "");
+	c = client_new(r);
+	ask(r, c, "first", "first");
+	for (int i = 0; i < 10; i++) {
+		hostile = client_new(r);
+		say(r, hostile, "!surplus 5 x\n");
+		say(r, c, "innocent\n");
+		expect(r, c, "innocent");
+		client_close(hostile);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -134,6 +152,7 @@ int main(void)
 	    RIG_TEST(test_forbidden_lines_of_a_block_never_reach_the_process),
 	    RIG_TEST(test_a_numbered_probe_frames_what_no_line_could),
 	    RIG_TEST(test_a_program_that_buffers_in_blocks_is_told_of_once),
+	    RIG_TEST(test_p6_a_late_surplus_of_an_unsuspicious_request_reaches_nobody),
 	    RIG_TEST(test_health_that_is_missed_replaces_the_process),
 	};
 

@@ -346,6 +346,84 @@ static void test_health_a_missed_or_wrong_answer_replaces_the_process(void **sta
 	expect(rig, "hung\nrestarting\nstopped\n");
 }
 
+static void begin_watched(struct rig *rig)
+{
+	rig->options.settle_ms = 20;
+	rig->options.ready = "probe:hello=>hello";
+	rig->fake.platform.is_reading = fake_is_reading;
+	rig->fake.reading = 1;
+	begin(rig);
+	assert_string_equal(sent(rig), "hello\n");
+	answer(rig, "hello\n");
+}
+
+static void test_rest_nothing_is_sent_before_the_process_reads_again(void **state)
+{
+	struct rig *rig = *state;
+
+	begin_watched(rig);
+	submit(rig, "a");
+	ask(rig, "b");
+	assert_string_equal(sent(rig), "a\n");
+	rig->fake.reading = 0;
+	answer(rig, "A\n");
+	expect(rig, "a=A\n");
+	wait_ms(rig, 5);
+	assert_string_equal(sent(rig), "");
+	rig->fake.reading = 1;
+	wait_ms(rig, 1);
+	assert_string_equal(sent(rig), "b\n");
+}
+
+static void test_rest_a_surplus_before_it_reads_again_harms_nobody_else(void **state)
+{
+	struct rig *rig = *state;
+
+	begin_watched(rig);
+	submit(rig, "a");
+	ask(rig, "b");
+	assert_string_equal(sent(rig), "a\n");
+	rig->fake.reading = 0;
+	answer(rig, "A\n");
+	wait_ms(rig, 4);
+	answer(rig, "surplus\n");
+	expect(rig, "a=A\ndesync\nrestarting\nstopped\n");
+}
+
+static void test_rest_is_waited_for_no_longer_than_settle(void **state)
+{
+	struct rig *rig = *state;
+
+	begin_watched(rig);
+	submit(rig, "a");
+	ask(rig, "b");
+	assert_string_equal(sent(rig), "a\n");
+	rig->fake.reading = 0;
+	answer(rig, "A\n");
+	for (int i = 0; i < 19; i++)
+		wait_ms(rig, 1);
+	assert_string_equal(sent(rig), "");
+	wait_ms(rig, 1);
+	assert_string_equal(sent(rig), "b\n");
+}
+
+static void test_rest_of_a_process_that_never_reads_itself_is_not_waited_for(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->options.settle_ms = 20;
+	rig->options.ready = "probe:hello=>hello";
+	rig->fake.platform.is_reading = fake_is_reading; /* it waits for its children, always */
+	begin(rig);
+	assert_string_equal(sent(rig), "hello\n");
+	answer(rig, "hello\n");
+	submit(rig, "a");
+	ask(rig, "b");
+	assert_string_equal(sent(rig), "a\n");
+	answer(rig, "A\n");
+	assert_string_equal(sent(rig), "b\n");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
@@ -364,6 +442,10 @@ int main(void)
 	    TEST(test_no_reply_ends_at_once_and_keeps_the_order),
 	    TEST(test_cancel_is_written_when_nobody_waits_any_more),
 	    TEST(test_cancel_waits_until_the_request_runs),
+	    TEST(test_rest_nothing_is_sent_before_the_process_reads_again),
+	    TEST(test_rest_a_surplus_before_it_reads_again_harms_nobody_else),
+	    TEST(test_rest_is_waited_for_no_longer_than_settle),
+	    TEST(test_rest_of_a_process_that_never_reads_itself_is_not_waited_for),
 	    TEST(test_health_is_asked_when_idle_and_a_good_answer_is_nobodys),
 	    TEST(test_health_a_missed_or_wrong_answer_replaces_the_process),
 	};

@@ -33,7 +33,8 @@ static int setup(void **state)
 {
 	struct fixture *x = calloc(1, sizeof(*x));
 
-	x->child = (struct coproc_child){.pid = 0, .exited = -1, .in = -1, .out = -1, .err = -1};
+	x->child = (struct coproc_child){
+	    .pid = 0, .exited = -1, .in = -1, .out = -1, .err = -1, .work = -1};
 	coproc_options_init(&x->o);
 	x->o.argv = x->argv;
 	*state = x;
@@ -48,6 +49,7 @@ static int teardown(void **state)
 		kill(-x->child.pid, SIGKILL);
 		waitpid(x->child.pid, NULL, 0);
 	}
+	fd_close(&x->child.work);
 	fd_close(&x->child.in);
 	fd_close(&x->child.out);
 	fd_close(&x->child.err);
