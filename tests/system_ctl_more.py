@@ -245,81 +245,82 @@ def repl(d: Daemon, *options: str) -> Terminal:
                     env={"XDG_STATE_HOME": str(d.directory / "state")})
 
 
+def say(terminal: Terminal, text: str) -> None:
+    """Type once it is asked for: what comes earlier is the terminal's, not the editor's."""
+    terminal.expect("> ")
+    wait_until("the editor", terminal.is_raw)
+    terminal.type(text)
+
+
 def test_repl_answers_each_line_with_its_latency(directory: Path) -> None:
     with running(directory) as d, repl(d) as terminal:
-        terminal.expect("> ")
-        terminal.type("hello\n")
+        say(terminal, "hello\n")
         terminal.expect(r"hello\r\nhello\r\n  \(\d+\.\d\d ms\)\r\n")
-        terminal.type("云梯 Alisa\n")
+        say(terminal, "云梯 Alisa\n")
         terminal.expect(r"\r\n云梯 Alisa\r\n  \(")
-        terminal.type("!die 3\n")
+        say(terminal, "!die 3\n")
         terminal.expect(r"! crashed: exited with status 3")
-        terminal.type("\n")
+        say(terminal, "\n")
         terminal.expect(r"\r\n\r\n  \(")
-        terminal.type("\x04")
+        say(terminal, "\x04")
         assert terminal.finish() == 0
 
 
 def test_repl_lines_are_edited_and_remembered(directory: Path) -> None:
     with running(directory) as d:
         with repl(d) as terminal:
-            terminal.expect("> ")
-            terminal.type("helo\x02l\n")  # back by one, insert
+            say(terminal, "helo\x02l\n")  # back by one, insert
             terminal.expect(r"\r\nhello\r\n  \(")
-            terminal.type(" secret\n")
+            say(terminal, " secret\n")
             terminal.expect(r"\r\n secret\r\n  \(")
-            terminal.type("\x04")
+            say(terminal, "\x04")
             assert terminal.finish() == 0
         history = directory / "state" / "coprocctl" / "history"
         assert "hello" in history.read_text() and "secret" not in history.read_text()
         assert history.stat().st_mode & 0o077 == 0
         assert history.parent.stat().st_mode & 0o077 == 0
         with repl(d) as terminal:
-            terminal.expect("> ")
-            terminal.type("\x10\x01Oh \n")  # the line before, from its start
+            say(terminal, "\x10\x01Oh \n")  # the line before, from its start
             terminal.expect(r"\r\nOh hello\r\n  \(")
-            terminal.type("\x04")
+            say(terminal, "\x04")
             assert terminal.finish() == 0
 
 
 def test_repl_interrupted_drops_the_late_reply(directory: Path) -> None:
     with running(directory) as d, repl(d) as terminal:
-        terminal.expect("> ")
-        terminal.type("!sleep 1500 late\n")
+        say(terminal, "!sleep 1500 late\n")
         wait_until("the request", lambda: status_of(d)["in_flight"] == 1)
         terminal.type("\x03")
         terminal.expect("given up")
-        terminal.type("next\n")
+        say(terminal, "next\n")
         terminal.expect(r"\r\nnext\r\n  \(")
         assert "late\r\n" not in terminal.text()
-        terminal.type("half a line\x03")
-        terminal.type("whole\n")
+        say(terminal, "half a line\x03")
+        say(terminal, "whole\n")
         terminal.expect(r"\r\nwhole\r\n  \(")
-        terminal.type("\x04")
+        say(terminal, "\x04")
         assert terminal.finish() == 0
 
 
 def test_repl_gives_up_after_its_time_out(directory: Path) -> None:
     with running(directory) as d, repl(d, "-t", "100ms") as terminal:
-        terminal.expect("> ")
-        terminal.type("!sleep 400 late\n")
+        say(terminal, "!sleep 400 late\n")
         terminal.expect("! no reply in 100 ms")
-        terminal.type("\x04")
+        say(terminal, "\x04")
         assert terminal.finish() == 0
 
 
 def test_repl_connects_again_when_the_daemon_is_back(directory: Path) -> None:
     with running(directory) as d, repl(d) as terminal:
-        terminal.expect("> ")
-        terminal.type("one\n")
+        say(terminal, "one\n")
         terminal.expect(r"\r\none\r\n  \(")
         d.stop()
-        terminal.type("two\n")
+        say(terminal, "two\n")
         terminal.expect("coprocctl: .*(No such file|refused)")
         d.start()
-        terminal.type("three\n")
+        say(terminal, "three\n")
         terminal.expect(r"\r\nthree\r\n  \(")
-        terminal.type("\x04")
+        say(terminal, "\x04")
         assert terminal.finish() == 0
 
 

@@ -118,6 +118,10 @@ class Terminal:
         """What was shown, without the sequences that move and colour."""
         return ESCAPES.sub("", self.seen)
 
+    def is_raw(self) -> bool:
+        """Whether the program gets each key as it is typed."""
+        return not termios.tcgetattr(self.master)[3] & termios.ICANON
+
     def expect(self, pattern: str) -> re.Match[str]:
         """Wait until the pattern has been shown, and forget all up to its end."""
         end = time.monotonic() + DEADLINE
