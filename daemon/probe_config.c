@@ -29,7 +29,7 @@ static const char *base_name(const char *path)
 static bool is_interpreter(const char *name)
 {
 	static const char *const names[] = {"python3", "python", "perl", "ruby", "node",
-					    "php",     "bash",   "sh",   "java", "env"};
+					    "php",     "bash",   "sh",   "java"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(name, names[i]))
@@ -40,9 +40,10 @@ static bool is_interpreter(const char *name)
 /* What the socket is called after: the program, of an interpreter its script. */
 static const char *service_name(const struct findings *f)
 {
-	const char *name = base_name(f->argv[0]);
+	char *const *word = f->argv + probe_known_word(f->argv);
+	const char *name = base_name(*word);
 
-	for (char *const *word = f->argv + 1; *word && is_interpreter(name); word++)
+	for (word++; *word && is_interpreter(name); word++)
 		if (**word != '-' && access(*word, F_OK) == 0)
 			return base_name(*word);
 	return name;
@@ -120,7 +121,7 @@ static void put_command(const struct findings *f, FILE *out)
 		if (word != f->argv)
 			putc(' ', out);
 		put_word(*word, out);
-		if (word == f->argv && is_argument_cure(f)) {
+		if (word == f->argv + probe_known_word(f->argv) && is_argument_cure(f)) {
 			putc(' ', out);
 			put_word(f->known->cure, out);
 		}
@@ -194,6 +195,11 @@ static void put_frame(const struct findings *f, FILE *out)
 	report_shape(&f->shape, out);
 	fputs(".\n", out);
 	fprintf(out, "reply = %s\n", f->shape.option);
+	if (f->shape_is_doubtful)
+		comment(out,
+			"Not every request had one: such a client waits for request-timeout, and "
+			"the others with it. Say which have none with no-reply, or end each reply "
+			"with a mark: reply = probe:REQUEST=>REPLY.");
 	if (f->shape_is_known && k->async) {
 		comment(out, "These lines are no part of it.");
 		fprintf(out, "async = %s\n", k->async);
@@ -289,12 +295,14 @@ static size_t round_down(size_t n)
 
 static void put_limits(const struct findings *f, FILE *out)
 {
-	if (f->long_bad && f->long_good > 0 && f->long_good < MAX_REQUEST) {
+	if (f->long_bad && !f->shape_is_doubtful && f->long_good > 0 &&
+	    f->long_good < MAX_REQUEST) {
 		comment(out, "A line of %zu bytes has one reply, one of %zu has not.", f->long_good,
 			f->long_bad);
 		fprintf(out, "max-request = %zu\n", round_down(f->long_good));
 	}
-	if (f->not_utf8.kind != ODD_ONE && f->not_utf8.kind != ODD_UNTRIED) {
+	if (f->not_utf8.kind == ODD_ENDED || f->not_utf8.kind == ODD_SPOILS ||
+	    f->not_utf8.kind == ODD_MANY || f->not_utf8.kind == ODD_SLOW) {
 		comment(out, "It cannot stand requests that are not UTF-8.");
 		fputs("request-bytes = utf8\n", out);
 	}

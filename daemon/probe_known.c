@@ -3,7 +3,6 @@
 
 #include "macros.h"
 
-#include <stddef.h>
 #include <string.h>
 
 #define SPELLER(program)                                                                           \
@@ -278,6 +277,34 @@ static const struct probe_known table[] = {
     {.requests = {"hello", "hello world", "42", "{\"a\": 1}"}}, /* all others */
 };
 
+/* What starts the word that stands behind its own options. */
+static bool is_wrapper(const char *name)
+{
+	return !strcmp(name, "env") || !strcmp(name, "stdbuf") || !strcmp(name, "nohup") ||
+	       !strcmp(name, "setsid");
+}
+
+static const char *name_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+size_t probe_known_word(char *const *argv)
+{
+	size_t i = 0;
+
+	while (is_wrapper(name_of(argv[i]))) {
+		do
+			i++;
+		while (argv[i] && (*argv[i] == '-' || strchr(argv[i], '=')));
+		if (!argv[i])
+			return 0;
+	}
+	return i;
+}
+
 static bool has_argument(char *const *argv, const char *start)
 {
 	for (char *const *arg = argv + 1; *arg; arg++)
@@ -288,12 +315,12 @@ static bool has_argument(char *const *argv, const char *start)
 
 const struct probe_known *probe_known(char *const *argv)
 {
-	const char *slash = strrchr(argv[0], '/');
-	const char *name = slash ? slash + 1 : argv[0];
+	char *const *words = argv + probe_known_word(argv);
 	const struct probe_known *k = table;
 
 	for (; k->name; k++)
-		if (!strcmp(k->name, name) && (!k->argument || has_argument(argv, k->argument)))
+		if (!strcmp(k->name, name_of(words[0])) &&
+		    (!k->argument || has_argument(words, k->argument)))
 			break;
 	return k;
 }

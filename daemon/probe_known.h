@@ -9,6 +9,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct probe_known {
 	const char *name;        /* the program, without directory */
@@ -37,5 +38,8 @@ struct probe_known {
 
 /* The entry for a command; there is always one: of all others nothing is known. */
 const struct probe_known *probe_known(char *const *argv);
+
+/* Which word of the command is the program: not the first one behind `env` and its like. */
+size_t probe_known_word(char *const *argv);
 
 #endif

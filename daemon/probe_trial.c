@@ -70,10 +70,10 @@ void trial_tell(struct trial *t, const char *what)
 		t->on_step(what);
 }
 
-/* The command with @argument behind its name. */
+/* The command with @argument behind the program's name. */
 static int set_argument(struct trial *t, const char *argument)
 {
-	size_t count = 0;
+	size_t count = 0, first = probe_known_word(t->f->argv) + 1;
 
 	while (t->f->argv[count])
 		count++;
@@ -81,9 +81,10 @@ static int set_argument(struct trial *t, const char *argument)
 	t->cured_argv = calloc(count + 2, sizeof(*t->cured_argv));
 	if (!t->cured_argv)
 		return -ENOMEM;
-	t->cured_argv[0] = t->f->argv[0];
-	memcpy(&t->cured_argv[1], &argument, sizeof(argument));
-	memcpy(&t->cured_argv[2], &t->f->argv[1], (count - 1) * sizeof(*t->cured_argv));
+	memcpy(t->cured_argv, t->f->argv, first * sizeof(*t->cured_argv));
+	memcpy(&t->cured_argv[first], &argument, sizeof(argument));
+	memcpy(&t->cured_argv[first + 1], &t->f->argv[first],
+	       (count - first) * sizeof(*t->cured_argv));
 	t->how.argv = t->cured_argv;
 	return 0;
 }

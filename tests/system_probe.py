@@ -193,6 +193,20 @@ def test_what_odd_requests_do_is_told(directory: Path) -> None:
     check_served(directory, Program(("python3",), [("a\n", "x\n"), ("b\n", "x\n")]), probed)
 
 
+def test_a_program_is_known_behind_env_too(directory: Path) -> None:
+    probed = probe(directory, "env", "LC_ALL=C", "stdbuf", "-o0", "bc", "-lq")
+    assert probed.value("reply") == 'probe:\\n":%n:\\n"=>:%n:', probed.words
+    assert (probed.value("listen") or "").startswith("/run/coprocd/bc.sock")
+
+
+def test_requests_without_a_reply_are_warned_of(directory: Path) -> None:
+    probed = probe(directory, "grep", "--line-buffered", "hello")
+    assert '"1 2 3" -> no reply' in probed.words
+    assert "but not always" in probed.words
+    assert "waits for request-timeout" in probed.config
+    assert probed.value("max-request") is None
+
+
 def test_a_reply_that_comes_one_request_late_is_noticed(directory: Path) -> None:
     (directory / "late.py").write_text(
         "import sys\n"
