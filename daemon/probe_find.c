@@ -6,13 +6,15 @@
  */
 #include "probe_find.h"
 
+#include "probe_text.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORD_MIN = 3, TEXT_MAX = 100, SIZED_MIN = 12, VERDICTS = 4, VERDICT_MAX = 24 };
+enum { WORD_MIN = 3, SIZED_MIN = 12, VERDICTS = 4, VERDICT_MAX = 24 };
 
 typedef bool (*fits_fn)(const struct find_sample *samples, size_t count, char **option);
 
@@ -49,78 +51,6 @@ static bool all_end_in_newline(const struct find_sample *samples, size_t count)
 		if (!ends_in_newline(&samples[i]))
 			return false;
 	return true;
-}
-
-/* ---- text into options ---- */
-
-/* Append @len bytes of @text to @out as they stand in a regular expression. */
-static void add_quoted(FILE *out, const char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		if (text[i] && strchr("\\^$.[]|()?*+{}", text[i]))
-			putc('\\', out);
-		putc(text[i], out);
-	}
-}
-
-/* The same, but any number in place of each number. */
-static void add_quoted_numbers(FILE *out, const char *text, size_t len)
-{
-	for (size_t i = 0; i < len;) {
-		size_t digits = 0;
-
-		while (i + digits < len && isdigit((unsigned char)text[i + digits]))
-			digits++;
-		if (digits)
-			fputs("\\d+", out);
-		else
-			add_quoted(out, text + i, 1);
-		i += digits ? digits : 1;
-	}
-}
-
-static bool is_printable(const char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
-			return false;
-	return len <= TEXT_MAX;
-}
-
-/* "until:TEXT", or where blanks at the end would not survive in a file, "until-match:^TEXT$". */
-static char *until_option(const char *text, size_t len)
-{
-	char *option = NULL;
-	size_t size;
-	FILE *out;
-
-	if (!len || (text[len - 1] != ' ' && !memchr(text, '\\', len)))
-		return asprintf(&option, "until:%.*s", (int)len, text) < 0 ? NULL : option;
-	out = open_memstream(&option, &size);
-	if (!out)
-		return NULL;
-	fputs("until-match:^", out);
-	add_quoted(out, text, len);
-	putc('$', out);
-	return fclose(out) ? NULL : option;
-}
-
-/* "prompt:TEXT", with what would not survive in a file as escapes. */
-static char *prompt_option(const char *text, size_t len)
-{
-	char *option = NULL;
-	size_t size;
-	FILE *out = open_memstream(&option, &size);
-
-	if (!out)
-		return NULL;
-	fputs("prompt:", out);
-	for (size_t i = 0; i < len; i++)
-		if (text[i] == '\\' || (text[i] == ' ' && (!i || i + 1 == len)))
-			fprintf(out, "\\x%02x", (unsigned char)text[i]);
-		else
-			putc(text[i], out);
-	return fclose(out) ? NULL : option;
 }
 
 /* ---- the kinds ---- */
@@ -224,7 +154,7 @@ static bool fits_until(const struct find_sample *samples, size_t count, char **o
 	/* A number is a result, which two requests may well have in common. */
 	if (len && strspn(text, "0123456789") >= len)
 		return false;
-	*option = is_printable(text, len) ? until_option(text, len) : NULL;
+	*option = text_is_printable(text, len) ? text_until(text, len) : NULL;
 	return *option;
 }
 
@@ -261,13 +191,13 @@ static bool fits_numbered(const struct find_sample *samples, size_t count, char 
 	if (!all_end_in_newline(samples, count))
 		return false;
 	text = last_line(&samples[0], &len);
-	if (!is_printable(text, len) || !len || isdigit((unsigned char)text[0]))
+	if (!text_is_printable(text, len) || !len || isdigit((unsigned char)text[0]))
 		return false;
 	out = open_memstream(option, &size);
 	if (!out)
 		return false;
 	fputs("until-match:^", out);
-	add_quoted_numbers(out, text, len);
+	text_put_numbered(out, text, len);
 	putc('$', out);
 	fclose(out);
 	return keep_fitting(samples, count, option);
@@ -311,7 +241,7 @@ static bool fits_prompt(const struct find_sample *samples, size_t count, char **
 		text = lf ? lf + 1 : s->bytes;
 		len = (size_t)(s->bytes + s->len - text);
 	}
-	*option = is_printable(text, len) ? prompt_option(text, len) : NULL;
+	*option = text_is_printable(text, len) ? text_prompt(text, len) : NULL;
 	return keep_fitting(samples, count, option);
 }
 
@@ -403,8 +333,8 @@ int find_banner(const struct shape *shape, const char *bytes, size_t len, char *
 	size_t last_len;
 
 	*out = NULL;
-	if (lines.len < len && is_printable(bytes + lines.len, len - lines.len)) {
-		*out = prompt_option(bytes + lines.len, len - lines.len);
+	if (lines.len < len && text_is_printable(bytes + lines.len, len - lines.len)) {
+		*out = text_prompt(bytes + lines.len, len - lines.len);
 		return *out ? 0 : -ENOMEM;
 	}
 	if (!end)
@@ -412,7 +342,7 @@ int find_banner(const struct shape *shape, const char *bytes, size_t len, char *
 	last = last_line(&lines, &last_len);
 	if ((shape->kind == SHAPE_UNTIL || shape->kind == SHAPE_MATCH) && last_len &&
 	    shape_is_one(shape, 0, bytes, lines.len))
-		*out = until_option(last, last_len);
+		*out = text_until(last, last_len);
 	else if (asprintf(out, "lines:%zu", count_lines(&lines)) < 0)
 		*out = NULL;
 	return *out ? 0 : -ENOMEM;

@@ -80,7 +80,7 @@ OTHERS = [
     Program(("gdb", "-q", "-nx", "--interpreter=mi2"),
             [("7-gdb-show confirm\n", '7^done,value="on"\n(gdb) \n')]),
     Program(("exiftool", "-stay_open", "True", "-@", "-"),
-            [("-ver\n-execute\n", "+12.57\n"), ("-echo\na\n-ver\n-execute\n", "*2\na\n12.57\n")],
+            [("-ver\n-execute\n", "+12."), ("-echo\na\n-ver\n-execute\n", "*2\na\n12.")],
             {"stop-timeout": "500ms"}, True),
     Program(("stockfish",),
             [("position startpos\ngo depth 3\n\n", "bestmove "), ("isready\n\n", "readyok\n")],
