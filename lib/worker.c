@@ -29,6 +29,9 @@
 /* A request that stays with the process for so long shows that it is behind. */
 #define BEHIND_MS 2
 
+/* One that was never seen waiting for its stdin, but so often for something else, is believed. */
+#define RESTLESS_MAX 3
+
 /* A process that closes a stream is given so long to be found dead. */
 #define CLOSED_GRACE_MS 100
 
@@ -525,18 +528,20 @@ static void stdout_readable(void *ctx)
 static bool has_come_to_rest(struct worker *w)
 {
 	const struct coproc_platform *p = w->env->platform;
+	bool is_hopeless = !w->reads_stdin && w->restless >= RESTLESS_MAX;
+	int64_t now;
 	int reading;
 
-	if (w->is_quiet || !p->is_reading || worker_in_flight(w))
+	if (w->is_quiet || !p->is_reading || !w->sent || is_hopeless)
 		return true;
 	reading = p->is_reading(p->ctx, &w->child);
-	if (reading > 0)
-		w->reads_stdin = true;
-	if (reading == 0 && w->reads_stdin &&
-	    now_ms(w) - w->head_since_ms < w->settings->o.settle_ms) {
-		w->look_at_ms = now_ms(w) + 1;
+	now = now_ms(w);
+	if (reading == 0 && now - w->head_since_ms < w->settings->o.settle_ms) {
+		w->look_at_ms = now + 1;
 		return false;
 	}
+	w->reads_stdin |= reading > 0;
+	w->restless = reading == 0 ? w->restless + 1 : 0;
 	w->is_quiet = true;
 	w->drained = false; /* what it wrote before it came to rest is on stdout now */
 	return true;

@@ -73,7 +73,8 @@ struct worker {
 	bool drained;           /* stdout was found empty in this turn of the loop */
 	bool exclusive;         /* what it has must stay alone */
 	bool has_output;        /* at least one byte came on stdout */
-	bool reads_stdin;       /* it was seen waiting for a request, so it is worth looking for */
+	unsigned restless;      /* times in a row that it did not come to rest */
+	bool reads_stdin;       /* it was seen waiting for a request */
 	bool is_quiet;          /* it has come to the end of its last request, as far as is known */
 
 	uint64_t sent;      /* requests */
