@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable, Iterator, Optional
 
-from tap import DEADLINE, wait_until
+from tap import DEADLINE, listens, wait_until
 
 SOURCE = Path(__file__).resolve().parent.parent
 PACKAGE = SOURCE / "contrib" / "python"
@@ -44,7 +44,7 @@ class Daemon:
     def start(self) -> None:
         with open(self.directory / "log", "ab") as log:
             self.process = subprocess.Popen(self.argv, stderr=log)
-        wait_until("the sockets", lambda: self.socket.exists() and self.plain.exists())
+        wait_until("the sockets", lambda: listens(self.socket) and listens(self.plain))
 
     def stop(self) -> None:
         assert self.process is not None

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
-from tap import DEADLINE, ask, need, run_all, wait_until
+from tap import DEADLINE, ask, need, run_all, listens, wait_until
 
 COPROCD = os.environ["COPROCD"]
 CTL = os.environ["COPROCCTL"]
@@ -62,7 +62,7 @@ def running(directory: Path, *options: str, program: str = COPROCD,
     with open(directory / "log", "wb") as log, subprocess.Popen(argv, stderr=log) as process:
         daemon = Daemon(directory, process)
         try:
-            wait_until("the socket", lambda: daemon.socket.exists() and daemon.control.exists())
+            wait_until("the socket", lambda: listens(daemon.socket) and daemon.control.exists())
             yield daemon
             process.terminate()
             assert process.wait(DEADLINE) == 0, daemon.log()

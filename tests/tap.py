@@ -3,6 +3,7 @@
 import ctypes
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -31,11 +32,24 @@ def need(program: str) -> str:
     return path
 
 
-def ask(socket: Path, request: str) -> str:
+def ask(path: Path, request: str) -> str:
     """The reply of one request, by the real nc."""
-    done = subprocess.run([need("nc"), "-NU", str(socket)], input=request + "\n", text=True,
-                          capture_output=True, timeout=DEADLINE, check=False)
-    return done.stdout.rstrip("\n")
+    while True:
+        done = subprocess.run([need("nc"), "-NU", str(path)], input=request + "\n", text=True,
+                              capture_output=True, timeout=DEADLINE, check=False)
+        # Between bind() and listen() the socket is there and refuses.
+        if done.returncode == 0 or "refused" not in done.stderr:
+            return done.stdout.rstrip("\n")
+
+
+def listens(path: Path) -> bool:
+    """Whether a daemon takes connections there; one is made and closed."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+    return True
 
 
 def run_all(tests: list[Callable[[Path], None]]) -> int:
