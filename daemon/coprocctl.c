@@ -19,7 +19,7 @@
 #define DEFAULT_CONTROL "/run/coprocd/control.sock"
 
 static const char usage[] =
-    "usage: coprocctl [OPTION...] ask [--json] [--file FILE] [--] [LINE...]\n"
+    "usage: coprocctl [OPTION...] ask [--json] [--file FILE] [--status] [--] [LINE...]\n"
     "       coprocctl [OPTION...] repl\n"
     "       coprocctl [OPTION...] bench [--clients N] [--depth N] [--time DURATION] LINE...\n"
     "       coprocctl [OPTION...] status [--json] | clients [--json] | top [--interval DURATION]\n"
@@ -209,6 +209,8 @@ static int take_ask_options(struct ctl_options *o, int argc, char *const *argv, 
 	for (; i < argc; i++) {
 		if (!strcmp(argv[i], "--json")) {
 			take_option(o, 'j', seen);
+		} else if (!strcmp(argv[i], "--status")) {
+			take_option(o, 'S', seen);
 		} else if (!strncmp(argv[i], "--file=", 7)) {
 			optarg = argv[i] + 7;
 			take_option(o, 'f', seen);

@@ -120,6 +120,7 @@ def test_behind_two_dashes_every_word_is_a_line(directory: Path) -> None:
         assert ok("-s", d.plain, "ask", "--", "--json", "--") == b"--json\n--\n"
         assert ok("-s", d.plain, "ask", "x", "--json") == b"x\n--json\n"
         assert ok("-s", d.plain, "ask", "--else") == b"--else\n"
+        assert ok("-s", d.status, "ask", "--status", "--", "--status") == b"--status\n"
 
 
 def test_a_file_shows_its_progress_on_a_terminal(directory: Path) -> None:
