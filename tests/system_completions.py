@@ -140,8 +140,7 @@ def test_help_and_manual_of_the_tool_name_the_same_options_and_commands(_: Path)
 def test_bash_completes_the_program_to_probe(_: Path) -> None:
     assert "seq" in bash("coprocctl", "probe", "--request", "x", "seq")
     assert "seq" in bash("coprocctl", "probe", "--", "seq")
-    assert bash("coprocctl", "probe", "--time-limit", "1") == {"1s", "10s", "1m"} - {"10s"} | {
-        "10s"}
+    assert bash("coprocctl", "probe", "--time-limit", "1") == {"1s", "10s", "1m"}
 
 
 # ---- as typed ----
@@ -150,7 +149,8 @@ def test_zsh_completes_what_is_typed(directory: Path) -> None:
     (directory / "file.conf").touch()
     with Terminal([need("zsh"), "-f", "-i"], env={"PS1": "$ ", "HOME": str(directory),
                                                   "TERM": "dumb"}) as shell:
-        shell.type(f"fpath=({FOLDER} $fpath); autoload -U compinit; compinit -D -u; unsetopt zle_bracketed_paste; echo go''on\n")
+        shell.type(f"fpath=({FOLDER} $fpath); autoload -U compinit; compinit -D -u\n")
+        shell.type("echo go''on\n")
         shell.expect("goon")
         for typed, becomes in (("coprocd --log-l\t", "coprocd --log-level="),
                                ("coprocd --overload=rej\t", "coprocd --overload=reject"),
