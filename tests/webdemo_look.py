@@ -5,11 +5,14 @@ from selenium.webdriver.common.keys import Keys
 
 from webdemo_rig import Browser
 
-# Elements that reach beyond the window, and are not cut off by a box that scrolls.
+# Elements that reach beyond the window, or whose text reaches beyond themselves.
 TOO_WIDE = """
     const wide = [];
     for (const e of document.querySelectorAll("body *")) {
-        if (e.closest(".hidden")) continue;
+        if (e.closest(".hidden, svg") || !e.checkVisibility()) continue;
+        const isMeant = e.matches("input, progress") || getComputedStyle(e).textOverflow === "ellipsis";
+        if (!isMeant && e.clientWidth && e.scrollWidth > e.clientWidth + 1)
+            wide.push(`${e.tagName}#${e.id}.${e.className} ${e.scrollWidth} in ${e.clientWidth}`);
         const r = e.getBoundingClientRect();
         if (r.width && (r.right > innerWidth + 0.5 || r.left < -0.5))
             wide.push(`${e.tagName}#${e.id}.${e.className} ${r.left} to ${r.right}`);

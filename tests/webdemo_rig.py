@@ -4,6 +4,7 @@
 environment: WEBDEMO, COPROCD, NORMALIZER (paths)
              WEBDEMO_SHOTS  a directory for screenshots; without it none are made
 """
+import atexit
 import base64
 import http.client
 import json
@@ -13,6 +14,7 @@ import signal
 import subprocess
 import threading
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Iterator, Optional
 from urllib.parse import quote, urlsplit
@@ -116,22 +118,35 @@ def demo(directory: Path, *command: str, **environment: str) -> Iterator[Demo]:
             here.interrupt()
 
 
+def start_chromium(script: bool) -> webdriver.Chrome:
+    options = webdriver.ChromeOptions()
+    options.binary_location = need("chromium")
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+                     "--disable-dev-shm-usage", "--lang=en"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    if not script:
+        options.add_experimental_option("prefs", NO_SCRIPT)
+    return webdriver.Chrome(service=Service(need("chromedriver")), options=options)
+
+
+@lru_cache(maxsize=None)
+def chromium(script: bool) -> webdriver.Chrome:
+    """Started once: that takes longer than most tests. Each demo is an origin of its own."""
+    driver = start_chromium(script)
+    atexit.register(driver.quit)
+    return driver
+
+
 class Browser:
     """Chromium without a window."""
 
     def __init__(self, url: str, width: int = 1280, dark: bool = False, script: bool = True) -> None:
-        options = webdriver.ChromeOptions()
-        options.binary_location = need("chromium")
-        for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-                         "--disable-dev-shm-usage", "--lang=en"):
-            options.add_argument(argument)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        if not script:
-            options.add_experimental_option("prefs", NO_SCRIPT)
-        self.driver = webdriver.Chrome(service=Service(need("chromedriver")), options=options)
+        self.driver = chromium(script)
         self.command("Emulation.setDeviceMetricsOverride", width=width, height=800,
                      deviceScaleFactor=2 if width < 500 else 1, mobile=width < 500)
         self.set_dark(dark)
+        self.driver.get_log("browser")  # what an earlier test has left there
         self.driver.get(url)
 
     def command(self, name: str, **arguments: Any) -> Any:
@@ -189,7 +204,7 @@ def browser(url: str, width: int = 1280, dark: bool = False, script: bool = True
                   if "Failed to load resource" not in entry["message"]]
         assert not faults, faults
     finally:
-        here.driver.quit()
+        here.driver.get("about:blank")
 
 
 def ask_path(query: str) -> str:
