@@ -334,8 +334,8 @@ def test_what_is_no_batch_is_refused(directory: Path) -> None:
 
 def test_a_slow_sender_costs_the_others_nothing(directory: Path) -> None:
     with demo(directory, FAKE, WEB_WORKERS="1") as here:
-        address = urlsplit(here.url)
-        slow = [socket.create_connection((address.hostname, address.port)) for _ in range(20)]
+        host, port = urlsplit(here.url).netloc.split(":")
+        slow = [socket.create_connection((host, int(port))) for _ in range(20)]
         for link in slow:
             link.sendall(b"POST /api/batch HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx")
         begun = time.monotonic()

@@ -8,6 +8,7 @@ from typing import Any, Optional
 from flask import (Blueprint, Flask, Response, current_app, make_response, redirect,
                    render_template, request, url_for)
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as BaseResponse
 
 from .api import batch_dict, error_response, with_retry
 from .asking import Answer, as_ask_error, showable
@@ -59,7 +60,7 @@ def samples() -> Response:
 
 
 @blueprint.post("/batch")
-def create_batch() -> Response:
+def create_batch() -> BaseResponse:
     status = services().batches.create(*upload_of_request())
     return redirect(url_for("pages.batch", batch_id=status.id), 303)
 
@@ -70,7 +71,7 @@ def batch(batch_id: str) -> Response:
 
 
 @blueprint.post("/batch/<batch_id>/cancel")
-def cancel(batch_id: str) -> Response:
+def cancel(batch_id: str) -> BaseResponse:
     services().batches.remove(batch_id)
     return redirect(url_for("pages.index"), 303)
 
