@@ -29,6 +29,12 @@
 /* A request that stays with the process for so long shows that it is behind. */
 #define BEHIND_MS 2
 
+/*
+ * What a process may do behind a reply is waited for so many times settle: it
+ * costs nothing, as it takes no request meanwhile, and a busy machine may need it.
+ */
+#define REST_SETTLES 5
+
 /* One that was never seen waiting for its stdin, but so often for something else, is believed. */
 #define RESTLESS_MAX 3
 
@@ -523,7 +529,7 @@ static void stdout_readable(void *ctx)
 /*
  * Whether the process has nothing more to say about its last request. One that
  * waits for the next has not; one that does something else may still write a
- * surplus, so that it is given time, up to settle, to come back to reading.
+ * surplus, so that it is given time to come back to reading.
  */
 static bool has_come_to_rest(struct worker *w)
 {
@@ -536,7 +542,7 @@ static bool has_come_to_rest(struct worker *w)
 		return true;
 	reading = p->is_reading(p->ctx, &w->child);
 	now = now_ms(w);
-	if (reading == 0 && now - w->head_since_ms < w->settings->o.settle_ms) {
+	if (reading == 0 && now - w->head_since_ms < w->settings->o.settle_ms * REST_SETTLES) {
 		w->look_at_ms = now + 1;
 		return false;
 	}
