@@ -269,6 +269,11 @@ static void test_client_a_reply_over_the_limit_is_refused(void **state)
 	assert_int_equal(say(w, "+abc\n", 5), 5);
 	assert_int_equal(say(w, "+abcd\n", 6), -EMSGSIZE);
 	assert_string_equal(w->text, "[1=abc\n][2!EMSGSIZE]");
+	connect_with(w, &options);
+	submit(w, 1);
+	assert_int_equal(say(w, "+ab", 3), 3);
+	assert_int_equal(say(w, "cd\n", 3), -EMSGSIZE);
+	assert_string_equal(w->text, "[1!EMSGSIZE]");
 }
 
 static void test_client_pieces_are_handed_on_as_they_come(void **state)
