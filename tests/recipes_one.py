@@ -279,6 +279,11 @@ TR = Recipe(
     numbered=filter_pairs("ab%d=>AB%d"), odd=[b"a" * 60000, b"\x01"],
     poison=[Poison(b"x" * 5000, expect=b"X" * 5000 + b"\n")])
 TR_PTY = replace(TR, variant="pty", options={"pty": "yes"}, plain=False)
+XARGS = Recipe(
+    name="xargs", package="findutils", version=["xargs", "--version"],
+    requests=[(b"a", b"a\n")], numbered=filter_pairs("n%d=>n%d"), odd=[b"\x01", b"a" * 10000],
+    poison=[Poison(b"a b", expect="bad-request"), Poison(b"a\tb", expect="bad-request"),
+            Poison(b"'a", expect="bad-request")], plain=False)
 AWK = Recipe(
     name="awk", package="mawk", version=["mawk", "-W", "version"],
     requests=[(b"", b"0 \n"), (b"a b c", b"3 A B C\n"), (b"\\", b"1 \\\n")],
@@ -295,5 +300,5 @@ ORIGINAL_AWK = replace(GAWK, variant="original-awk", package="original-awk",
 BUSYBOX_AWK = replace(GAWK, variant="busybox", package="busybox", version=["busybox"],
                       command=["busybox", "awk", "{ print NF, toupper($0) }"])
 
-RECIPES = [HUNSPELL, ASPELL, BC, DC, SQLITE, GIT_CHECK, GIT, MECAB, JQ, SED, TR, TR_PTY, AWK, GAWK,
-           GAWK_STDIO, ORIGINAL_AWK, BUSYBOX_AWK]
+RECIPES = [HUNSPELL, ASPELL, BC, DC, SQLITE, GIT_CHECK, GIT, MECAB, JQ, SED, TR, TR_PTY, XARGS, AWK,
+           GAWK, GAWK_STDIO, ORIGINAL_AWK, BUSYBOX_AWK]
