@@ -228,6 +228,32 @@ def test_a_batch_goes_on_behind_a_lost_connection_and_sends_nothing_twice(direct
         assert all(d.seen(r) <= 1 for r in requests)
 
 
+def test_what_a_lost_connection_has_not_taken_is_asked_again(directory: Path) -> None:
+    with running(directory, "--client-requests", "4") as d, coproc.Client(d.socket) as c:
+        requests = ["!hang"] + [f"{n} " + "x" * 60000 for n in range(63)]
+        got: list[Any] = []
+        back = threading.Event()
+
+        def take() -> None:
+            for ending in c.ask_many(requests, return_exceptions=True):
+                got.append(ending)
+                back.wait()
+
+        taker = threading.Thread(target=take)
+        taker.start()
+        wait_until("it hangs", lambda: d.seen("!hang") == 1)
+        time.sleep(0.2)  # until the daemon reads no more, and the socket is full
+        d.kill()
+        d.start()
+        back.set()
+        taker.join()
+        lost = [n for n, e in enumerate(got) if isinstance(e, coproc.ConnectionLostError)]
+        assert lost == list(range(len(lost))) and 1 <= len(lost) < 30, lost
+        right = [n for n, r in enumerate(requests) if got[n] == r]
+        assert right == list(range(len(lost), len(requests))), (len(got), [str(e)[:90] for e in got])
+        assert d.seen("!hang") == 1, d.seen("!hang")
+
+
 def test_a_killed_program_ends_only_what_it_had(directory: Path) -> None:
     with running(directory) as d, coproc.Client(d.socket) as c:
         pid = int(c.ask("!pid"))
@@ -343,6 +369,24 @@ def test_async_time_outs_and_errors_are_each_callers_own(directory: Path) -> Non
             assert await c.ask("!big 200000") == "x" * 200000
 
     with running(directory) as d:
+        asyncio.run(main(d))
+
+
+def test_async_time_outs_hold_up_nobody(directory: Path) -> None:
+    async def main(d: Daemon) -> None:
+        async with coproc.AsyncClient(d.socket, timeout=20) as c:
+            slow = asyncio.create_task(c.ask(f"!sleep {2000 * SLOW} slow"))
+            while not d.seen(f"!sleep {2000 * SLOW} slow"):
+                await asyncio.sleep(0.01)
+            began = time.monotonic()
+            late = await asyncio.gather(c.ask(f"!sleep {900 * SLOW} late", timeout=0.05),
+                                        return_exceptions=True)
+            assert isinstance(late[0], coproc.RequestTimeoutError)
+            # On the connection before it would come behind the slow one.
+            assert await c.ask("next") == "next" and not slow.done()
+            assert time.monotonic() - began < 2 * SLOW and await slow == "slow"
+
+    with running(directory, "--workers", "2") as d:
         asyncio.run(main(d))
 
 

@@ -79,6 +79,7 @@ class PrivateDaemon:
         self.log = Tail(MAX_LOG)
         self._stopping = False
         self._reading = threading.Lock()
+        self._log_ended = threading.Event()  # as the guard and coprocd have
         self._wake = os.pipe2(os.O_CLOEXEC)
         try:
             script = self._write_files(command, environment)
@@ -141,6 +142,7 @@ class PrivateDaemon:
             for fd, _ in poll.poll():
                 if fd in tails and self._read(fd, tails[fd]) == b"":
                     poll.unregister(fd)
+                    self._log_ended.set()
 
     def _read(self, fd: int, tail: Tail) -> Optional[bytes]:
         """A piece of what is there, which is now in the tail; None if nothing is there."""
@@ -171,7 +173,7 @@ class PrivateDaemon:
                 sock.close()
                 return
             if self.process.poll() is not None:
-                time.sleep(0.05)  # what it said may not have been read yet
+                self._log_ended.wait(1)
                 raise ConnectError(f"coprocd exited with status {self.process.returncode}: "
                                    f"{self.log.text().strip()}")
             if time.monotonic() > end:
