@@ -156,6 +156,7 @@ def test_a_lost_server_is_noticed_and_found_again(directory: Path) -> None:
         page.sees("pill-text", "Ready")
         assert here.interrupt() == 0
         page.sees("pill-text", "No connection")
+        assert fact(page, "warm") == "not known"
         page.type("anybody?")
         page.sees("answer", "The page has lost its server")
         page.shoot("offline-desk")

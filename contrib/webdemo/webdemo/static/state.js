@@ -49,6 +49,7 @@ export function startState() {
     el("pill").dataset.state = "unreachable";
     el("pill-text").textContent = title;
     fact("title", title);
+    for (const name of ["warm", "queue", "pid", "clients"]) fact(name, "not known");
   }
 
   async function look() {
