@@ -11,9 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Connections at one time, and bytes of a command. */
+/* Connections at one time, and of each the bytes of a command, unread and unsent. */
 #define MAX_CLIENTS 32
 #define MAX_COMMAND 256
+#define MAX_UNREAD  1024
+#define MAX_UNSENT  (256 << 10)
 
 struct control_client {
 	TAILQ_ENTRY(control_client) link; /* control.clients */
@@ -75,17 +77,23 @@ void control_outcome(struct control *control, bool success, const char *text)
 	}
 }
 
+/* Who does not read the answers gets no more of them. */
+static bool may_command(const struct control_client *c)
+{
+	return !c->waits && evbuffer_get_length(bufferevent_get_output(c->bev)) < MAX_UNSENT;
+}
+
 static void read_cb(struct bufferevent *bev, void *arg)
 {
 	struct control_client *c = arg;
 	struct evbuffer *in = bufferevent_get_input(bev);
 	char *line;
 
-	while (!c->waits && (line = evbuffer_readln(in, NULL, EVBUFFER_EOL_CRLF))) {
+	while (may_command(c) && (line = evbuffer_readln(in, NULL, EVBUFFER_EOL_CRLF))) {
 		c->control->on_command(c->control->ctx, c, line);
 		free(line);
 	}
-	if (evbuffer_get_length(in) > MAX_COMMAND) {
+	if (may_command(c) && evbuffer_get_length(in) > MAX_COMMAND) {
 		control_refuse(c, "too-long", "a command has at most 256 bytes");
 		bufferevent_disable(bev, EV_READ);
 		c->eof = true;
@@ -135,6 +143,7 @@ static void accept_cb(struct evconnlistener *ev, evutil_socket_t fd,
 	TAILQ_INSERT_TAIL(&control->clients, c, link);
 	control->count++;
 	bufferevent_setcb(c->bev, read_cb, write_cb, event_cb, c);
+	bufferevent_setwatermark(c->bev, EV_READ, 0, MAX_UNREAD);
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 }
 
