@@ -110,6 +110,14 @@ static enum frame_result complete(struct framing *f, struct frame *frame, size_t
 	return FRAME_READY;
 }
 
+/* Bytes by which an unfinished line that ends a reply, and whose length is known, may be over. */
+static size_t slack(const struct framing_spec *s)
+{
+	if (s->kind == FRAMING_PROBE)
+		return marker_max(&s->probe_answer) + 1;
+	return s->kind == FRAMING_UNTIL || s->kind == FRAMING_PROMPT ? s->text_len + 1 : 0;
+}
+
 /* A line has ended at @lf; PARTIAL if the reply goes on. */
 static enum frame_result take_line(struct framing *f, const char *bytes, size_t lf,
 				   struct frame *frame)
@@ -124,6 +132,8 @@ static enum frame_result take_line(struct framing *f, const char *bytes, size_t 
 	case LINE_LAST:
 		return lf > f->max_reply ? FRAME_TOO_LONG : complete(f, frame, lf + 1, lf + 1);
 	case LINE_MARK:
+		if (lf > f->max_reply + slack(f->spec))
+			return FRAME_TOO_LONG;
 		return complete(f, frame, strip ? at + tail : lf + 1, lf + 1);
 	case LINE_LOST:
 		break;
@@ -162,17 +172,9 @@ static bool has_prompt(const struct framing *f, const char *bytes, size_t len)
 	       !memcmp(bytes + f->line_at, s->text, s->text_len);
 }
 
-/* Bytes by which an unfinished line that ends a reply may be over max_reply. */
-static size_t slack(const struct framing_spec *s)
-{
-	return s->kind == FRAMING_PROBE ? marker_max(&s->probe_answer) + 1 : s->text_len + 1;
-}
-
 static enum frame_result next_in_lines(struct framing *f, const char *bytes, size_t len,
 				       struct frame *frame)
 {
-	bool alone = f->spec->kind == FRAMING_LINE || f->spec->kind == FRAMING_LINES ||
-		     f->spec->kind == FRAMING_CHANNEL;
 	enum frame_result result = FRAME_PARTIAL;
 
 	while (result == FRAME_PARTIAL && !f->whole) {
@@ -186,8 +188,7 @@ static enum frame_result next_in_lines(struct framing *f, const char *bytes, siz
 		lf = memchr(bytes + f->scanned, '\n', len - f->scanned);
 		if (!lf) {
 			f->scanned = len;
-			return len > f->max_reply + (alone ? 0 : slack(f->spec)) ? FRAME_TOO_LONG
-										 : FRAME_PARTIAL;
+			return len > f->max_reply + slack(f->spec) ? FRAME_TOO_LONG : FRAME_PARTIAL;
 		}
 		end = (size_t)(lf - bytes);
 		if (is_async(f->spec, bytes + at, end - at)) {

@@ -253,6 +253,9 @@ static void test_framing_each_kind_bounds_a_reply(void **state)
 					 FRAME_TOO_LONG);
 	memset(flood, '\n', sizeof(flood));
 	assert_int_equal(result_of("until:.", flood, sizeof(flood), 1), FRAME_TOO_LONG);
+	/* A matching line is part of the reply, at once as in pieces. */
+	assert_int_equal(result_of("until-match:^E", "E23456789012\n", 13, 1), FRAME_TOO_LONG);
+	assert_int_equal(result_of("until-match:^E", "E23456789012\n", 13, 13), FRAME_TOO_LONG);
 	assert_int_equal(result_of("sized:(\\d+)", "11\n", 3, 1), FRAME_TOO_LONG);
 	assert_int_equal(result_of("sized:(\\d+)", "10\n", 3, 1), FRAME_PARTIAL);
 	assert_int_equal(result_of("sized:(\\d+)", "99999999999999999999999999\n", 27, 1),
