@@ -71,3 +71,7 @@ def ok(*words: str, stdin: bytes = b"") -> bytes:
 def status_of(d: Daemon) -> dict[str, Any]:
     result: dict[str, Any] = json.loads(ok("-s", d.control, "status", "--json"))
     return result
+
+
+def wait_status(d: Daemon, key: str, value: int | str) -> None:
+    wait_until(f"{key} {value}", lambda: bool(status_of(d)[key] == value))

@@ -12,18 +12,18 @@ import sys
 import threading
 from pathlib import Path
 
-from ctl_rig import CTL, WRAPPER, connected, ctl, memory_kib, ok, running, status_of
+from ctl_rig import CTL, WRAPPER, connected, ctl, ok, running, status_of, wait_status
 from tap import DEADLINE, run_all, wait_until
 
 
 def test_status_as_json_counts_by_cause(directory: Path) -> None:
     with running(directory, "--hang-timeout", "200ms") as d:
         ctl("-s", d.plain, "ask", "a", "!die 3")
-        wait_until("a process", lambda: status_of(d)["ready"] == 1)
+        wait_status(d, "ready", 1)
         ctl("-s", d.plain, "ask", "!twice x")
-        wait_until("a process", lambda: status_of(d)["ready"] == 1)
+        wait_status(d, "ready", 1)
         ctl("-s", d.plain, "ask", "!hang")
-        wait_until("a process", lambda: status_of(d)["ready"] == 1)
+        wait_status(d, "ready", 1)
         ok("-s", d.control, "restart")
         status = status_of(d)
         assert status["causes"] == {"exited": 1, "start_failed": 0, "desync": 1, "hung": 1,
@@ -36,14 +36,14 @@ def test_status_as_json_counts_by_cause(directory: Path) -> None:
 def test_status_as_json_holds_any_last_failure(directory: Path) -> None:
     with running(directory) as d:
         ctl("-s", d.plain, "ask", '!stderr a "quote" \\ 雲 \x01', "!die 3")
-        wait_until("the failure", lambda: status_of(d)["last_failure"] != "")
+        wait_until("the failure", lambda: bool(status_of(d)["last_failure"]))
 
 
 def test_clients_are_listed(directory: Path) -> None:
     with running(directory) as d, \
             subprocess.Popen([CTL, "-s", d.plain, "ask"], stdin=subprocess.PIPE,
                              stdout=subprocess.DEVNULL) as one:
-        wait_until("the client", lambda: status_of(d)["clients"] == 1)
+        wait_status(d, "clients", 1)
         listed = json.loads(ok("-s", d.control, "clients", "--json"))
         assert listed["more"] == 0 and len(listed["clients"]) == 1, listed
         client = listed["clients"][0]
@@ -65,7 +65,7 @@ def test_commands_whose_answers_are_not_read_cost_no_memory(directory: Path) -> 
         assert d.process
         for _ in range(100):
             clients.enter_context(connected(d.plain))
-        wait_until("the clients", lambda: status_of(d)["clients"] == 100)
+        wait_status(d, "clients", 100)
         before = memory_kib(d.process.pid, "VmRSS")
         with connected(d.control) as control:
             sender = threading.Thread(

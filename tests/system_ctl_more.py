@@ -12,8 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ctl_rig import CTL, ctl, ok, running
-from tap import DEADLINE, run_all, wait_until
+from ctl_rig import CTL, ctl, ok, running, wait_status
+from tap import DEADLINE, run_all
 from terminal import Terminal
 
 
@@ -120,8 +120,7 @@ def test_bench_tells_errors_and_a_lost_daemon(directory: Path) -> None:
         assert d.process
         with subprocess.Popen([CTL, "-s", d.plain, "bench", "--time", "30s", "abc"],
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE) as bench:
-            wait_until("the load", lambda: json.loads(
-                ok("-s", d.control, "status", "--json"))["clients"] == 1)
+            wait_status(d, "clients", 1)
             d.process.kill()
             out, err = bench.communicate(timeout=DEADLINE)
             assert bench.returncode == 4 and b"closed the connection" in err, (out, err)

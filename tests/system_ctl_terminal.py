@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ctl_rig import CTL, Daemon, ctl, ok, running, status_of
+from ctl_rig import CTL, Daemon, ctl, ok, running, wait_status
 from tap import run_all, wait_until
 from terminal import Terminal
 
@@ -65,7 +65,7 @@ def test_repl_lines_are_edited_and_remembered(directory: Path) -> None:
 def test_repl_interrupted_drops_the_late_reply(directory: Path) -> None:
     with running(directory) as d, repl(d) as terminal:
         say(terminal, "!sleep 1500 late\n")
-        wait_until("the request", lambda: status_of(d)["in_flight"] == 1)
+        wait_status(d, "in_flight", 1)
         terminal.type("\x03")
         terminal.expect("given up")
         say(terminal, "next\n")
