@@ -155,7 +155,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	coproc_set_platform(engine, &platform);
 	if (coproc_start(engine) || hall_init(&hall, base, engine, &config, NULL, NULL) ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) ||
-	    hall_admit(&hall, pair[0], REPLIES_PLAIN))
+	    hall_admit(&hall, pair[0], &(const struct config_listen){.replies = REPLIES_PLAIN}))
 		abort();
 	if (talk(base, pair[1], data + 1, size - 1, data[0] + 1U) !=
 	    count_requests(data + 1, size - 1))
