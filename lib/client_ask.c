@@ -59,8 +59,9 @@ int coproc_client_ask(struct coproc_client *c, const char *request, size_t len, 
 
 	assert(!c->upcalls && !c->watch);
 	rc = coproc_client_submit(c, request, len, asked_done, &asked, &number);
-	if (!rc)
-		rc = coproc_client_turn(c, POLLOUT);
+	if (rc)
+		return (int)rc;
+	rc = coproc_client_turn(c, POLLOUT);
 	while (rc >= 0 && !asked.ended)
 		rc = wait_turn(c, deadline_ms);
 	if (!asked.ended) {
