@@ -486,13 +486,15 @@ static void expire(struct coproc *e, int64_t now)
 	char text[120];
 
 	while ((r = TAILQ_FIRST(&e->live)) && clock_deadline_ms(r->arrival_ms, timeout_ms) <= now) {
-		bool had_process = r->worker || pool_ready(&e->pool);
+		bool had_process = r->worker || pool_ready(&e->pool), silent;
 
 		snprintf(text, sizeof(text), "%s within %lld ms",
 			 had_process ? "no reply" : "no process was ready", (long long)timeout_ms);
-		if (r->worker && !r->worker->has_output && !e->silence_told)
-			tell_of_silence(e);
+		silent = r->worker && !r->worker->has_output && !e->silence_told;
 		end_with_error(e, r, had_process ? COPROC_TIMEOUT : COPROC_UNAVAILABLE, text);
+		/* Only now, as the owner may cancel what is pending from within the report. */
+		if (silent)
+			tell_of_silence(e);
 	}
 }
 

@@ -122,7 +122,7 @@ static void test_coproc_a_late_reply_is_swallowed_after_a_timeout(void **state)
 	wait_ms(rig, 999);
 	expect(rig, "");
 	wait_ms(rig, 1);
-	expect(rig, "silent\na=timeout\n");
+	expect(rig, "a=timeout\nsilent\n");
 	assert_string_equal(sent(rig), "a\n");
 	ask(rig, "b");
 	assert_string_equal(sent(rig), ""); /* nothing goes behind a tombstone */
