@@ -34,18 +34,24 @@ def exif_two(number: int) -> Pair:
 
 
 EXIF_FORBIDDEN = [b"-Comment=x\n1.gif", b"-o\nx\n1.gif", b"-", b"-if\nsystem('id')\n1.gif",
-                  b"-ver\n-execute5\n-ver", b"-ver\n-EXECUTE9\n-ver", b"-stay_open\nFalse", b"-k\n1.gif",
+                  b"-ver\n-execute5\n-ver", b"-ver\n-EXECUTE9\n-ver", b"-stay_open\nFalse",
+                  b"-k\n1.gif",
                   b"-p\n${ImageSize;die}\n1.gif", b"-common_args\n-s3", b" -execute", b"/dev/stdin",
-                  b"-config\nx", b"-@\nx", b"-echo1\nx", b"/proc/self/fd/0", b"#[CSTR]-ver", b"../../dev/fd/0",
-                  b"-tagsFromFile\nx\n1.gif", b"-overwrite_original_in_place", b"ls |", b"1.gif\n-d", b"1.gif\n-wext",
+                  b"-config\nx", b"-@\nx", b"-echo1\nx", b"/proc/self/fd/0", b"#[CSTR]-ver",
+                  b"../../dev/fd/0",
+                  b"-tagsFromFile\nx\n1.gif", b"-overwrite_original_in_place", b"ls |",
+                  b"1.gif\n-d", b"1.gif\n-wext",
                   b"1.gif\n-exclude", b"-require"]
 EXIFTOOL = Recipe(
     name="exiftool", package="libimage-exiftool-perl", version=["exiftool", "-ver"],
     setup=make_pictures, options={"directory": "{dir}", "stop-timeout": "50ms"},
-    requests=[(b"-s3\n-ImageSize\nmissing.gif", b""), (b"", b""), (b"-q\n-q\n-s3\n-ImageSize\n1.gif", b"2x10\n"),
-              (b"-j\n-ImageSize\n1.gif", b'[{\n  "SourceFile": "1.gif",\n  "ImageSize": "2x10"\n}]\n'),
+    requests=[(b"-s3\n-ImageSize\nmissing.gif", b""), (b"", b""),
+              (b"-q\n-q\n-s3\n-ImageSize\n1.gif", b"2x10\n"),
+              (b"-j\n-ImageSize\n1.gif",
+               b'[{\n  "SourceFile": "1.gif",\n  "ImageSize": "2x10"\n}]\n'),
               (b"-b\n-Comment\n1.gif", b""), *((text, "bad-request") for text in EXIF_FORBIDDEN)],
-    numbered=[exif_size, exif_two], odd=[b"x\n" * 5000, b"{ready1}", b"-ver\r", b"--ImageSize\n1.gif", b"."],
+    numbered=[exif_size, exif_two],
+    odd=[b"x\n" * 5000, b"{ready1}", b"-ver\r", b"--ImageSize\n1.gif", b"."],
     poison=[Poison(b"-execute77\n-execute78", expect="bad-request"),
             Poison(b"-", expect="bad-request", plain=False),
             Poison(b"-stay_open\nFalse", expect="bad-request", plain=False),
@@ -66,14 +72,18 @@ GTP_FORBIDDEN = [b"quit", b"loadsgf /etc/hostname", b"9 printsgf /tmp/x", b"echo
                  b"qu\x01it", b"start_sgftrace", b"quit#"]
 GNUGO = Recipe(
     name="gnugo", package="gnugo", version=["/usr/games/gnugo", "--version"],
-    requests=[(b"name", b"= GNU Go\n\n"), (b"", b""), (b"# a comment", b""), (b"17", b""), (b"  5  ", b""),
-              (b"known_command play # x", b"= true\n\n"), (b"play black Z99", re.compile(rb"\? .*\n\n")),
-              (b"list_commands", re.compile(rb"= aa_confirm_safety\n([a-z0-9_-]+\n)+worm_stones\n\n")),
+    requests=[(b"name", b"= GNU Go\n\n"), (b"", b""), (b"# a comment", b""), (b"17", b""),
+              (b"  5  ", b""),
+              (b"known_command play # x", b"= true\n\n"),
+              (b"play black Z99", re.compile(rb"\? .*\n\n")),
+              (b"list_commands",
+               re.compile(rb"= aa_confirm_safety\n([a-z0-9_-]+\n)+worm_stones\n\n")),
               (b"clear_board", b"= \n\n"), (b"x" * 999, b"? unknown command\n\n"),
               *((text, "bad-request") for text in GTP_FORBIDDEN)],
     numbered=[gtp_version, gtp_unknown],
     odd=[b"   ", b"99999999999 name", b"5#", b"\t", b"play", b"boardsize 1", b"-1 name", b"name\r"],
-    poison=[Poison(b"x" * 5000, expect="too-long"), Poison(b"# x", expect=b""), Poison(b"", expect=b""),
+    poison=[Poison(b"x" * 5000, expect="too-long"), Poison(b"# x", expect=b""),
+            Poison(b"", expect=b""),
             Poison(b"echo x", expect="bad-request"), Poison(b"quit", expect="bad-request"),
             Poison(b"boardsize 9", expect=b"= \n\n")],
     plain=False)
@@ -92,7 +102,8 @@ def chess_move(number: int) -> Pair:
 BARE_KINGS = b"position fen k7/8/8/8/8/8/8/K7 w - - 0 1\ngo depth 2"
 CHESS_FORBIDDEN = [b"setoption name Hash value 1", b"go", b"quit", b"go depth 1\nposition startpos",
                    b"stop", b"d", b"bench", b"export_net /tmp/x", b"position startpos\ngo",
-                   b"position fen garbage\ngo depth 1", b"position startpos\ngo depth 1\ngo depth 1",
+                   b"position fen garbage\ngo depth 1",
+                   b"position startpos\ngo depth 1\ngo depth 1",
                    b"position startpos\ngo ponder", b"position startpos\ngo perft 3",
                    b"position fen 8/8/8/8/8/8/8/8 w - - 0 1\ngo depth 1", b"isready\nisready"]
 
@@ -109,7 +120,8 @@ STOCKFISH = BlankLineRecipe(
               (b"ucinewgame", b""), (BARE_KINGS.split(b"\n", maxsplit=1)[0], b""),
               (b"go depth 1 searchmoves b1c3", re.compile(rb"(info .*\n)*bestmove b1c3.*\n")),
               (BARE_KINGS, re.compile(rb"(info depth .*\n)+bestmove a1[ab][12].*\n")),
-              (b"position startpos moves e2e4 e7e5\ngo nodes 10", re.compile(rb"(info depth .*\n)+bestmove .*\n")),
+              (b"position startpos moves e2e4 e7e5\ngo nodes 10",
+               re.compile(rb"(info depth .*\n)+bestmove .*\n")),
               (b"position fen 7k/5Q2/6K1/8/8/8/8/8 b - - 0 1\ngo depth 2",
                b"info depth 0 score cp 0\nbestmove (none)\n"),
               *((text, "bad-request") for text in CHESS_FORBIDDEN)],
@@ -119,7 +131,8 @@ STOCKFISH = BlankLineRecipe(
     poison=[Poison(b"isready\nisready", expect="bad-request"),
             Poison(b"position startpos", expect=b"", plain=False),
             Poison(b"setoption name Hash value 1", expect="bad-request", plain=False),
-            Poison(b"position startpos\ngo movetime 40", expect=re.compile(rb"(info .*\n)+bestmove .*\n")),
+            Poison(b"position startpos\ngo movetime 40",
+                   expect=re.compile(rb"(info .*\n)+bestmove .*\n")),
             Poison(b"position startpos\ngo depth 1\ngo depth 1", expect="bad-request", plain=False),
             Poison(b"position fen garbage\ngo depth 1", expect="bad-request", plain=False)],
     plain_requests=[(b"isready", b"readyok\n")], times=5)
@@ -139,15 +152,18 @@ PYTHON = Recipe(
     name="python", package="python3", version=["python3", "--version"],
     command=script("python3", "python-prompt.py"),
     requests=[(b"", b""), (b"x = 5", b""), (b"x", re.compile(rb"(?s)Traceback .*NameError: .*\n")),
-              (b"def f():", INCOMPLETE), (b"(", INCOMPLETE), (b'"""', INCOMPLETE), (b"_", re.compile(rb"(?s)T.*")),
+              (b"def f():", INCOMPLETE), (b"(", INCOMPLETE), (b'"""', INCOMPLETE),
+              (b"_", re.compile(rb"(?s)T.*")),
               (b"print('>>> ')", b" >>> \n"), (b"print('a\\n>>> b', end='')", b"a\n >>> b\n"),
               (b"exit()", b"SystemExit: None\n"), (b"print('\\ud800')", b"\\ud800\n"),
               (b"import sys; sys.stdin.read()", re.compile(rb"(?s).*"))],
     numbered=[python_sum, python_lines],
-    odd=[b"a" * 60000, b"(" * 3000, b"raise SystemExit(3)", b"\x01", b"import os; os.write(1, b'x\\n')",
+    odd=[b"a" * 60000, b"(" * 3000, b"raise SystemExit(3)", b"\x01",
+         b"import os; os.write(1, b'x\\n')",
          b"lambda: 1", b"1\r"],
     poison=[Poison(b"print(1); print(2)", expect=b"1\n2\n"), Poison(b"x = 5", expect=b""),
-            Poison(b"def f():", expect=INCOMPLETE), Poison(b"input()", expect=re.compile(rb"(?s)T.*")),
+            Poison(b"def f():", expect=INCOMPLETE),
+            Poison(b"input()", expect=re.compile(rb"(?s)T.*")),
             Poison(b"print('>>> ' * 20000)", expect=b" " + b">>> " * 20000 + b"\n"),
             Poison(b"import os; os._exit(3)", restart=True, expect="crashed"),
             Poison(b"while 1: pass", restart=True)],
@@ -182,8 +198,10 @@ SQUID = Recipe(
     name="squid-rewrite", package="squid", version=["squid", "-v"],
     command=[STOREID, RULES], plain_command=f"{STOREID} {RULES}",
     requests=[(b"http://elsewhere/", b"ERR\n"), (b"", b"ERR\n"), (b"5", b"ERR\n")],
-    numbered=[squid_mirror, squid_other], odd=[b"1 2 3", b" ", b"a\tb", b"http://m1.cdn.example/\xff"],
-    poison=[Poison(b"x" * 20000, expect="too-long"), Poison(b"7 http://m1.cdn.example/x"), Poison(b"")])
+    numbered=[squid_mirror, squid_other],
+    odd=[b"1 2 3", b" ", b"a\tb", b"http://m1.cdn.example/\xff"],
+    poison=[Poison(b"x" * 20000, expect="too-long"), Poison(b"7 http://m1.cdn.example/x"),
+            Poison(b"")])
 SQUID_FAKE = Recipe(
     name="squid-rewrite", variant="url_fake_rewrite", package="squid", version=["squid", "-v"],
     command=["/usr/lib/squid/url_fake_rewrite"], plain_command="/usr/lib/squid/url_fake_rewrite",
@@ -209,7 +227,8 @@ def ncsa_wrong(number: int) -> Pair:
 NCSA_HELPER = "/usr/lib/squid/basic_ncsa_auth"
 SQUID_NCSA = Recipe(
     name="squid-ncsa", package="squid", version=["squid", "-v"], setup=make_passwords,
-    command=[NCSA_HELPER, "passwd"], plain_command=f"{NCSA_HELPER} passwd", options={"directory": "{dir}"},
+    command=[NCSA_HELPER, "passwd"], plain_command=f"{NCSA_HELPER} passwd",
+    options={"directory": "{dir}"},
     requests=[(b"", b"ERR \n"), (b"user2", b"ERR \n"), (b"0 user2 secret", b"ERR No such user\n"),
               (b"us%65r2 secret", b"OK \n")],
     numbered=[ncsa_user, ncsa_wrong], odd=[b"user2 secret\r", b" ", b"\x01", b"% %"],
@@ -222,15 +241,18 @@ def apertium_number(number: int) -> Pair:
     return b"w%dw house" % number, re.compile(rb"\^w%d.* \^house/house.*\$\n" % number)
 
 
-APERTIUM_FORBIDDEN = [b"a[b", b"a]", b"^x/y$", b"{", b"a/b", b"<a>", b"a@", b"\\", b"a\\b", b"a\0b", b"\xff"]
+APERTIUM_FORBIDDEN = [b"a[b", b"a]", b"^x/y$", b"{", b"a/b", b"<a>", b"a@", b"\\", b"a\\b",
+                      b"a\0b", b"\xff"]
 LT_PROC = Recipe(
     name="lt-proc", package="lttoolbox apertium-eng-spa", version=["lt-proc", "--version"],
     requests=[(b"house", HOUSE % b"house" + b"\n"), (b"", b"\n"), (b"   ", b"   \n"),
               (b"the cats", b"^the/the<det><def><sp>$ ^cats/cat<n><pl>$\n"),
               ("qé".encode(), "^qé/*qé$\n".encode()), (b"a\\[b", re.compile(rb"\^a/a<det>.*\n")),
               (b"a\\\\b", "bad-request"), *((text, "bad-request") for text in APERTIUM_FORBIDDEN)],
-    numbered=[apertium_number], odd=[b"x" * 8000, b"\x01", b"a\\/b\\<c\\>\\^\\$\\@\\{\\}", b"x\r", "日本".encode()],
-    poison=[Poison(text, expect="bad-request") for text in (b"a[b", b"a]b", b"^x/y$", b"a{", b"a\0b")],
+    numbered=[apertium_number],
+    odd=[b"x" * 8000, b"\x01", b"a\\/b\\<c\\>\\^\\$\\@\\{\\}", b"x\r", "日本".encode()],
+    poison=[Poison(text, expect="bad-request") for text in (b"a[b", b"a]b", b"^x/y$", b"a{",
+                                                            b"a\0b")],
     plain=False)
 
 
@@ -243,8 +265,10 @@ def linkage(number: int) -> Pair:
 LINK_PARSER = Recipe(
     name="link-parser", package="link-grammar link-grammar-dictionaries-en",
     version=["link-parser", "--version"],
-    requests=[(b"the cat sat", re.compile(rb"Found 2 linkages (.*\n)+LEFT-WALL the  cat\.n sat\.v-d\n\n")),
-              (b"% a comment", b""), *((text, "bad-request") for text in (b"", b"  ", b"!help", b"!exit"))],
+    requests=[(b"the cat sat",
+               re.compile(rb"Found 2 linkages (.*\n)+LEFT-WALL the  cat\.n sat\.v-d\n\n")),
+              (b"% a comment", b""),
+              *((text, "bad-request") for text in (b"", b"  ", b"!help", b"!exit"))],
     numbered=[linkage], odd=[b". . .", b"a" * 200, b"\x01", b" !help", b"$", b"the cat sat\r"],
     poison=[Poison(b"", expect="bad-request"), Poison(b"!exit", expect="bad-request"),
             Poison(b"!width=7", expect="bad-request"), Poison(b"cat " * 600, expect="too-long"),
@@ -256,10 +280,14 @@ def gdb_sum(number: int) -> Pair:
     return b"-data-evaluate-expression %d+1" % number, b'^done,value="%d"\n' % (number + 1)
 
 
-GDB_FORBIDDEN = [b"", b"shell id", b"!id", b"define x", b"if 1", b"python", b"source /etc/hostname", b"quit",
-                 b"-gdb-exit", b"-interpreter-exec console \"shell id\"", b"-gdb-set width 3", b"1-list-features",
-                 b"-data-evaluate-expression $x=5", b"-data-evaluate-expression $_shell(\"id\")", b"print 1",
-                 b"-exec-run", b"-data-evaluate-expressions 1", b"pipe info line | sh", b"-file-exec-file /bin/true"]
+GDB_FORBIDDEN = [b"", b"shell id", b"!id", b"define x", b"if 1", b"python",
+                 b"source /etc/hostname", b"quit",
+                 b"-gdb-exit", b"-interpreter-exec console \"shell id\"", b"-gdb-set width 3",
+                 b"1-list-features",
+                 b"-data-evaluate-expression $x=5", b"-data-evaluate-expression $_shell(\"id\")",
+                 b"print 1",
+                 b"-exec-run", b"-data-evaluate-expressions 1", b"pipe info line | sh",
+                 b"-file-exec-file /bin/true"]
 GDB = Recipe(
     name="gdb", package="gdb", version=["gdb", "--version"],
     requests=[(b'-data-evaluate-expression "sizeof(int)"', b'^done,value="4"\n'),
@@ -272,7 +300,8 @@ GDB = Recipe(
     odd=[b"-data-evaluate-expression " + b"1+" * 20000 + b"1", b"-data-evaluate-expression \"1",
          b"-data-evaluate-expression " + b"(" * 20000, b"-symbol-info-functions --max-results 2",
          b"-data-disassemble", b"-data-evaluate-expression 1\r", b"-data-evaluate-expression \xff"],
-    poison=[Poison(text, expect="bad-request") for text in (b"define x", b"if 1", b"quit", b"python")]
+    poison=[Poison(text, expect="bad-request") for text in (b"define x", b"if 1", b"quit",
+                                                            b"python")]
     + [Poison(b"-data-evaluate-expression \"", expect=re.compile(rb"\^error,msg=.*\n"))],
     plain=False)
 
@@ -287,13 +316,15 @@ def pdns_host(number: int) -> Pair:
 POWERDNS = Recipe(
     name="powerdns", package="python3", version=["python3", "--version"],
     command=script("python3", "powerdns-backend.py"),
-    requests=[(b"nowhere\tIN\tANY\t-1\t127.0.0.1", b"END\n"), (b"", b"LOG\tthis is no question\nFAIL\n"),
+    requests=[(b"nowhere\tIN\tANY\t-1\t127.0.0.1", b"END\n"),
+              (b"", b"LOG\tthis is no question\nFAIL\n"),
               (b"www.example.com\tIN\tANY\t-1\t::1",
                b"DATA\twww.example.com\tIN\tA\t300\t-1\t192.0.2.80\n"
                b"DATA\twww.example.com\tIN\tAAAA\t300\t-1\t2001:db8::50\nEND\n")],
     numbered=[pdns_host], odd=[b"\t" * 1000, b"END", b"HELO\t1", b"AXFR\t1", b"x\tIN\tA\t-1\tEND"],
     poison=[Poison(b"HELO\t1", expect=b"LOG\tthis is no question\nFAIL\n"),
-            Poison(b"www.example.com\tIN\tANY\t1\t::1", expect=re.compile(rb"(DATA\t.*\n){2}END\n"))],
+            Poison(b"www.example.com\tIN\tANY\t1\t::1",
+                   expect=re.compile(rb"(DATA\t.*\n){2}END\n"))],
     plain=False)
 
 
@@ -302,22 +333,30 @@ def octave_sum(number: int) -> Pair:
 
 
 def octave_row(number: int) -> Pair:
-    return b"for i=1:2, printf(\"%%d\\n\", i+%d); end" % number, b"%d\n%d\n" % (number + 1, number + 2)
+    return b"for i=1:2, printf(\"%%d\\n\", i+%d); end" % number, b"%d\n%d\n" % (number + 1,
+                                                                                number + 2)
 
 
-OCTAVE_FORBIDDEN = [b"system('id')", b"input('')", b"keyboard", b"exit", b"eval('1')", b"function answer(s)",
+OCTAVE_FORBIDDEN = [b"system('id')", b"input('')", b"keyboard", b"exit", b"eval('1')",
+                    b"function answer(s)",
                     b"!id", b"fopen('/tmp/x')", b"global x", b"format long", b"clear all"]
 OCTAVE_ERROR = re.compile(rb"(?s)parse error:\n.*")
 OCTAVE = Recipe(
     name="octave", package="octave", version=["octave-cli", "--version"],
-    requests=[(b"1+1", b"ans = 2\n"), (b"", b""), (b"x = 5;", b""), (b"x", re.compile(rb"'x' undefined.*\n")),
+    requests=[(b"1+1", b"ans = 2\n"), (b"", b""), (b"x = 5;", b""),
+              (b"x", re.compile(rb"'x' undefined.*\n")),
               (b"[1 2; 3 4]", b"ans =\n\n   1   2\n   3   4\n\n"), (b"for i=1:3", OCTAVE_ERROR),
-              (b"[1 2", OCTAVE_ERROR), (b"'abc", OCTAVE_ERROR), (b"%{", b""), (b"error('x')", b"x\n"),
-              (b"return", b""), (b"printf('x')", b"x\n"), *((text, "bad-request") for text in OCTAVE_FORBIDDEN)],
+              (b"[1 2", OCTAVE_ERROR), (b"'abc", OCTAVE_ERROR), (b"%{", b""),
+              (b"error('x')", b"x\n"),
+              (b"return", b""), (b"printf('x')", b"x\n"),
+              *((text, "bad-request") for text in OCTAVE_FORBIDDEN)],
     numbered=[octave_sum, octave_row],
-    odd=[b"a" * 16000, b"(" * 200, b"\x01", b"1 ...", b"ones(200)", b"disp(1)\r", b"unwind_protect", b"]"],
-    poison=[Poison(b"for i=1:3", expect=OCTAVE_ERROR), Poison(b"%{", expect=b""), Poison(b"foo('x')"),
-            Poison(b"disp(1), disp(2)", expect=b"1\n2\n"), Poison(b"input('')", expect="bad-request"),
+    odd=[b"a" * 16000, b"(" * 200, b"\x01", b"1 ...", b"ones(200)", b"disp(1)\r",
+         b"unwind_protect", b"]"],
+    poison=[Poison(b"for i=1:3", expect=OCTAVE_ERROR), Poison(b"%{", expect=b""),
+            Poison(b"foo('x')"),
+            Poison(b"disp(1), disp(2)", expect=b"1\n2\n"),
+            Poison(b"input('')", expect="bad-request"),
             Poison(b"while true; end", restart=True)],
     plain=False, times=4)
 
@@ -338,5 +377,6 @@ SLOW_START = Recipe(
     requests=[(b"", model_reply(b"")), (b"\xff\xfe", model_reply(b"\xff\xfe"))],
     numbered=[model_line], odd=[b"a\tb\x01", b"\r"], plain=False)
 
-RECIPES = [EXIFTOOL, GNUGO, STOCKFISH, PYTHON, PERL, SQUID, SQUID_FAKE, SQUID_NCSA, LT_PROC, LINK_PARSER,
+RECIPES = [EXIFTOOL, GNUGO, STOCKFISH, PYTHON, PERL, SQUID, SQUID_FAKE, SQUID_NCSA, LT_PROC,
+           LINK_PARSER,
            GDB, POWERDNS, OCTAVE, SLOW_START]
