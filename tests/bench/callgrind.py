@@ -69,7 +69,9 @@ def totals(directory: Path, pid: int) -> int:
 
 def count(rig: Rig, load: Load, rounds: int, keep: Path) -> int:
     """Instructions of a whole run."""
-    wrapper = ("env", f"LD_PRELOAD={rig.bench('libsteady_clock.so')}", "valgrind", "--quiet", "--tool=callgrind",
+    # Meson sets MALLOC_PERTURB_, whose work would be counted.
+    wrapper = ("env", "-u", "MALLOC_PERTURB_", f"LD_PRELOAD={rig.bench('libsteady_clock.so')}",
+               "valgrind", "--quiet", "--tool=callgrind",
                f"--callgrind-out-file={keep}/callgrind.%p")
     with Relay(rig, "coprocd", f"hold {load.requests}", COPROCD, wrapper=wrapper) as relay:
         ask_rounds(relay, load.clients, load.depth, rounds)

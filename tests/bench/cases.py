@@ -80,7 +80,7 @@ def child_cases() -> list[Case]:
 
 
 def once_cases() -> list[Case]:
-    return [Case(f"{clients} at one time", "connections", clients, once=True)
+    return [Case(f"{clients} at one time", "a connection for each request", clients, once=True)
             for clients in (1, 64)]
 
 

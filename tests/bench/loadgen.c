@@ -71,8 +71,8 @@ static void finish(void)
 static double run_for_time(void)
 {
 	const struct options *o = &loadgen.options;
-	int64_t begin_ns = clock_ns(), start_ns, before;
-	uint64_t done;
+	int64_t begin_ns = clock_ns(), start_ns;
+	uint64_t before, done;
 
 	loadgen.now_ns = begin_ns;
 	for (uint32_t i = 0; i < o->clients; i++)
@@ -81,14 +81,14 @@ static double run_for_time(void)
 		one_turn();
 	meters_start();
 	start_ns = clock_ns();
-	before = (int64_t)loadgen.tally.done;
+	before = loadgen.tally.done;
 	loadgen.recording = true;
-	while (loadgen.now_ns - start_ns < o->run_ns)
+	while (loadgen.now_ns - start_ns < o->run_ns || loadgen.tally.done == before)
 		one_turn();
 	meters_stop();
 	loadgen.recording = false;
 	start_ns = clock_ns() - start_ns;
-	done = loadgen.tally.done - (uint64_t)before;
+	done = loadgen.tally.done - before;
 	finish();
 	loadgen.tally.done = done;
 	return (double)start_ns / 1e9;

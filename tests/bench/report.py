@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Optional
 
 from cases import Case
+from extras import TITLES, UNITS, Extras
 from rounds import Results, Spread, key
 
 HEAD = """# Results
@@ -12,8 +13,8 @@ HEAD = """# Results
 Written by `tests/bench/run` and `tests/bench/instructions`; do not edit.
 """
 COLUMNS = ("| | relay | CPU µs/request | × floor | system calls/request | p50 µs | × floor | "
-           "p99 µs | p99.9 µs | requests/s |",
-           "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+           "p99 µs | p99.9 µs | requests/s | × floor |",
+           "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
 
 
 def number(value: float) -> str:
@@ -51,7 +52,8 @@ def case_rows(results: Results, case: Case, subjects: list[str], base: str) -> l
 
         cells = [case.name, subject, ranged(get("relay_us")), ratio("relay_us"),
                  middle(get("syscalls"), 3), ranged(get("p50_us")), ratio("p50_us"),
-                 middle(get("p99_us"), 0), middle(get("p999_us"), 0), ranged(get("per_second"))]
+                 middle(get("p99_us"), 0), middle(get("p999_us"), 0), ranged(get("per_second")),
+                 ratio("per_second")]
         rows.append("| " + " | ".join(cells) + " |")
     return rows
 
@@ -62,10 +64,22 @@ def measured(results: Results, case: Case) -> list[str]:
     return [s for s in case.subjects if s in found] + sorted(found - set(case.subjects))
 
 
-def group_table(results: Results, cases: list[Case]) -> str:
-    lines = list(COLUMNS)
+def group_table(results: Results, cases: list[Case], base: str = "floor") -> str:
+    lines = [line.replace("floor", base) for line in COLUMNS]
     for case in cases:
-        lines += case_rows(results, case, measured(results, case), "floor")
+        lines += case_rows(results, case, measured(results, case), base)
+    return "\n".join(lines)
+
+
+def extras_table(extras: Extras) -> str:
+    subjects = list(dict.fromkeys(subject for subject, _ in extras.values))
+    lines = ["| | " + " | ".join(subjects) + " |", "|---|" + "---:|" * len(subjects)]
+    for metric, title in TITLES.items():
+        cells = []
+        for subject in subjects:
+            value = extras.get(subject, metric)
+            cells.append(f"{ranged(value)} {UNITS[metric]}" if value else "-")
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

@@ -57,12 +57,13 @@ class Relay:
         self.socket = self.directory / "socket"
         self.command = [*wrapper, *self.command_of(kind, rig.child(child), options, status)]
         self.log = open(self.directory / "log", "wb")  # pylint: disable=consider-using-with
+        self.asks_first = not child.startswith("hold")
         self.started = time.perf_counter()
         self.process = subprocess.Popen(  # pylint: disable=consider-using-with
             self.command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
             preexec_fn=lambda: os.sched_setaffinity(0, {rig.relay_cpu}))
         self.pid = self.process.pid
-        self.wait_ready()
+        self.ready_s = self.wait_ready()
 
     def command_of(self, kind: str, child: list[str], options: tuple[str, ...],
                    status: bool) -> list[str]:
@@ -77,16 +78,22 @@ class Relay:
             template += " {socket} {child}"
         return shlex.split(template.format(socket=path, child=" ".join(child)))
 
-    def wait_ready(self) -> None:
+    def wait_ready(self) -> float:
+        """Ask until there is a reply. Returns the seconds since the start."""
         while True:
             if self.process.poll() is not None or time.perf_counter() > self.started + START_S:
                 raise RuntimeError(f"{shlex.join(self.command)} does not start:\n{self.log_text()}")
             with socket.socket(socket.AF_UNIX) as probe:
                 try:
                     probe.connect(str(self.socket))
-                    return
                 except OSError:
-                    time.sleep(0.0005)
+                    time.sleep(0.0002)
+                    continue
+                if not self.asks_first:
+                    return time.perf_counter() - self.started
+                probe.sendall(b"ready?\n")
+                if probe.recv(100).lstrip(b"+") == b"ready?\n":
+                    return time.perf_counter() - self.started
 
     def log_text(self) -> str:
         return (self.directory / "log").read_text(errors="replace")[-2000:]

@@ -50,6 +50,12 @@ class Results:
                     self.values.get((key(case), base, metric), []))
         return spread(a / b for a, b in pairs if b)
 
+    def between(self, case: Case, base: Case, subject: str, metric: str) -> Optional[Spread]:
+        """The ratio of two cases of one relay."""
+        pairs = zip(self.values.get((key(case), subject, metric), []),
+                    self.values.get((key(base), subject, metric), []))
+        return spread(a / b for a, b in pairs if b)
+
 
 def key(case: Case) -> str:
     return f"{case.group}/{case.name}"
