@@ -17,7 +17,7 @@
 struct event_base;
 
 /* Bumped whenever the layout of what is saved changes. */
-#define UPGRADE_FORMAT 2
+#define UPGRADE_FORMAT 3
 
 /* Called with NULL if the program on disk can take over, else with the reason it cannot. */
 typedef void (*upgrade_checked_fn)(void *ctx, const char *fault);

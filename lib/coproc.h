@@ -196,17 +196,18 @@ struct coproc_ops {
 /* A started process, as the platform hands it over. All descriptors are close-on-exec. */
 struct coproc_child {
 	pid_t pid;
-	int exited; /* readable when the process has ended (a pidfd), see has_exited() */
-	int in;     /* writes to its stdin; non-blocking, as the next two */
-	int out;    /* reads its stdout */
-	int err;    /* reads its stderr */
-	int work;   /* tells what it does, see is_reading(); -1 if nothing does */
+	int exited;   /* readable when the process has ended (a pidfd), see has_exited() */
+	int in;       /* writes to its stdin; non-blocking, as the next two */
+	int out;      /* reads its stdout */
+	int err;      /* reads its stderr */
+	int work;     /* tells what it does, see is_reading(); -1 if nothing does */
+	int children; /* tells what it has started, see youngest(); -1 if nothing does */
 };
 
 /*
  * Where time and processes come from. The default is the real thing; a
  * simulation puts its own in place to run the engine under a virtual clock with
- * a scripted process. All members but has_exited and is_reading are required.
+ * a scripted process. All members but has_exited, is_reading and youngest are required.
  */
 struct coproc_platform {
 	int64_t (*now_ms)(void *ctx); /* monotonic */
@@ -231,6 +232,11 @@ struct coproc_platform {
 	 * may follow a reply. NULL: never known.
 	 */
 	int (*is_reading)(void *ctx, const struct coproc_child *child);
+	/*
+	 * The process that it started last of those that still run, 0 if there is
+	 * none: it may still write to the same stdout. NULL: never known.
+	 */
+	pid_t (*youngest)(void *ctx, const struct coproc_child *child);
 	void *ctx;
 };
 

@@ -3,9 +3,9 @@
 #define COPROC_ERRLINES_H
 
 /*
- * What a process says on its stderr, cut into printable lines, with at most
- * `rate` lines a second (bursts of ten times that) and a count of the rest.
- * Remembers the last line for error texts.
+ * What a process says outside its replies, on stderr above all, cut into printable lines, with at
+ * most `rate` lines a second (bursts of ten times that) and a count of the rest. Remembers the last
+ * line for error texts.
  */
 
 #include <stdbool.h>

@@ -89,30 +89,39 @@ static void take_in_order(struct flights *f, const struct frame *frame)
 	flight->len = frame->len;
 }
 
-/* Cut a line out that is part of no reply. */
+/* Cut a line out that is part of no reply; the shorter side is moved. */
 static void cut_async(struct flights *f, const struct frame *frame)
 {
-	char *line = buf_bytes(&f->bytes) + f->parsed_bytes + frame->off;
+	char *start = buf_bytes(&f->bytes), *line = start + f->parsed_bytes + frame->off;
+	size_t before = (size_t)(line - start), behind = f->bytes.len - before - frame->len;
 
 	if (f->on_async)
 		f->on_async(f->ctx, line, frame->len);
-	memmove(line, line + frame->len, f->bytes.len - f->parsed_bytes - frame->off - frame->len);
-	f->bytes.len -= frame->len;
+	if (before <= behind) {
+		memmove(start + frame->len, start, before);
+		buf_consume(&f->bytes, frame->len);
+	} else {
+		memmove(line, line + frame->len, behind);
+		f->bytes.len -= frame->len;
+	}
 }
 
 static enum flights_verdict parse_idle(struct flights *f)
 {
 	enum frame_result result = FRAME_ASYNC;
 	struct frame frame = {0};
+	bool cut = false;
 
-	while (result == FRAME_ASYNC && f->bytes.len > f->parsed_bytes) {
+	while (f->bytes.len > f->parsed_bytes) {
 		result = framing_idle(&f->framing, buf_bytes(&f->bytes) + f->parsed_bytes,
 				      f->bytes.len - f->parsed_bytes, &frame);
-		if (result == FRAME_ASYNC)
-			cut_async(f, &frame);
+		if (result == FRAME_PARTIAL)
+			return cut ? FLIGHTS_FLOOD : FLIGHTS_LOOSE;
+		if (result != FRAME_ASYNC)
+			return FLIGHTS_SURPLUS;
+		cut_async(f, &frame);
+		cut = true;
 	}
-	if (f->bytes.len > f->parsed_bytes)
-		return result == FRAME_PARTIAL ? FLIGHTS_LOOSE : FLIGHTS_SURPLUS;
 	return flights_has_reply(f) ? FLIGHTS_READY : FLIGHTS_PARTIAL;
 }
 

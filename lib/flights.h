@@ -58,7 +58,8 @@ struct flights {
 enum flights_verdict {
 	FLIGHTS_PARTIAL,  /* no reply is complete */
 	FLIGHTS_READY,    /* at least one is: flights_release() */
-	FLIGHTS_LOOSE,    /* the same, but behind them is part of a line of no reply, perhaps */
+	FLIGHTS_LOOSE,    /* behind all places is part of a line of no reply, perhaps */
+	FLIGHTS_FLOOD,    /* the same, and a whole line of no reply was before it */
 	FLIGHTS_SURPLUS,  /* bytes that no request asked for: flights_surplus() */
 	FLIGHTS_LOST,     /* bytes that no reply can have: flights_surplus() */
 	FLIGHTS_TOO_LONG, /* the reply of ring[parsed] is over max_reply */

@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "fd.h"
+#include "procfs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -419,15 +420,6 @@ static int start(struct plan *p, struct fds *f, struct coproc_child *child, cons
 	return 0;
 }
 
-/* proc(5): the system call in which a process is, and its arguments. -1 where there is none. */
-static int open_work(pid_t pid)
-{
-	char path[40];
-
-	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
-	return open(path, O_RDONLY | O_CLOEXEC);
-}
-
 int spawn(const struct coproc_options *options, struct coproc_child *child, const char **step)
 {
 	CLEANUP(fds_finish) struct fds f = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
@@ -457,7 +449,8 @@ int spawn(const struct coproc_options *options, struct coproc_child *child, cons
 	child->out = f.out[0];
 	child->err = f.err[0];
 	f.in[1] = f.out[0] = f.err[0] = -1;
-	child->work = open_work(child->pid);
+	child->work = procfs_open_work(child->pid);
+	child->children = procfs_open_children(child->pid);
 	return 0;
 }
 
@@ -472,23 +465,6 @@ static int real_spawn(void *ctx, const struct coproc_options *options, struct co
 {
 	(void)ctx;
 	return spawn(options, child, step);
-}
-
-static size_t real_rss(void *ctx, const struct coproc_child *child)
-{
-	unsigned long pages = 0;
-	char path[40];
-	FILE *f;
-
-	(void)ctx;
-	snprintf(path, sizeof(path), "/proc/%d/statm", (int)child->pid);
-	f = fopen(path, "re");
-	if (!f)
-		return 0;
-	if (fscanf(f, "%*u %lu", &pages) != 1)
-		pages = 0;
-	fclose(f);
-	return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 static void real_kill(void *ctx, const struct coproc_child *child, int sig)
@@ -533,18 +509,22 @@ static uint32_t real_random(void *ctx)
 	return r;
 }
 
+static size_t real_rss(void *ctx, const struct coproc_child *child)
+{
+	(void)ctx;
+	return procfs_rss(child->pid);
+}
+
 static int real_is_reading(void *ctx, const struct coproc_child *child)
 {
-	char text[64], *end;
-	ssize_t n = child->work < 0 ? -1 : pread(child->work, text, sizeof(text) - 1, 0);
-
 	(void)ctx;
-	if (n <= 0)
-		return -1;
-	text[n] = '\0';
-	if (strtol(text, &end, 10) != SYS_read || end == text)
-		return 0;
-	return strtol(end, NULL, 16) == 0;
+	return procfs_is_reading(child->work);
+}
+
+static pid_t real_youngest(void *ctx, const struct coproc_child *child)
+{
+	(void)ctx;
+	return procfs_youngest(child->children);
 }
 
 const struct coproc_platform spawn_platform = {
@@ -556,4 +536,5 @@ const struct coproc_platform spawn_platform = {
     .reap = real_reap,
     .random = real_random,
     .is_reading = real_is_reading,
+    .youngest = real_youngest,
 };

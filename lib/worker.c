@@ -128,7 +128,7 @@ static void cancel_running(struct worker *w)
 /* Hand the parsed replies on. */
 static void release(struct worker *w, int64_t now)
 {
-	w->settle_until_ms = w->loose_by_ms = CLOCK_NEVER;
+	w->settle_until_ms = CLOCK_NEVER;
 	w->head_since_ms = now;
 	w->health_at_ms = clock_deadline_ms(now, w->settings->o.health_interval_ms);
 	if (flights_has_reply(&w->flights) && w->asking_health) {
@@ -235,24 +235,41 @@ static void release_or_settle(struct worker *w, int64_t now)
 	changed(w);
 }
 
+/*
+ * The rest of a line that may be one of no reply is to come. Replies before it are
+ * held back, as it may be a surplus, unless another such line has come between.
+ */
+static void wait_for_line(struct worker *w, int64_t now, bool is_flood)
+{
+	if (w->reaped) {
+		give_up_desync(w, "that no request asked for");
+		return;
+	}
+	if (is_flood && flights_has_reply(&w->flights))
+		release_or_settle(w, now);
+	w->loose_by_ms =
+	    is_flood ? now + CLOSED_GRACE_MS : MIN(w->loose_by_ms, now + CLOSED_GRACE_MS);
+	changed(w);
+}
+
 /* Look at the output received. */
 static void take_replies(struct worker *w, int64_t now)
 {
-	switch (flights_parse(&w->flights)) {
-	case FLIGHTS_PARTIAL:
-		if (w->loose_by_ms != CLOCK_NEVER)
-			changed(w); /* there is room again */
+	enum flights_verdict verdict = flights_parse(&w->flights);
+
+	if (w->loose_by_ms != CLOCK_NEVER && verdict <= FLIGHTS_READY) {
 		w->loose_by_ms = CLOCK_NEVER;
-		break;
-	case FLIGHTS_LOOSE:
-		if (w->reaped)
-			give_up_desync(w, "that no request asked for");
-		else
-			w->loose_by_ms = MIN(w->loose_by_ms, now + CLOSED_GRACE_MS);
-		changed(w);
+		changed(w); /* there is room again */
+	}
+	switch (verdict) {
+	case FLIGHTS_PARTIAL:
 		break;
 	case FLIGHTS_READY:
 		release_or_settle(w, now);
+		break;
+	case FLIGHTS_LOOSE:
+	case FLIGHTS_FLOOD:
+		wait_for_line(w, now, verdict == FLIGHTS_FLOOD);
 		break;
 	case FLIGHTS_SURPLUS:
 		give_up_desync(w, "that no request asked for");
@@ -314,8 +331,32 @@ bool worker_has_reply(const struct worker *w, const char *bytes, size_t len)
 	return !w->settings->no_reply || !patterns_find(w->settings->no_reply, bytes, len, NULL);
 }
 
+/* Something was sent: the process has not come to rest since. */
+static void set_to_work(struct worker *w, int64_t now)
+{
+	if (!worker_in_flight(w))
+		w->head_since_ms = now;
+	w->is_quiet = false;
+}
+
+/* Take the place of what has been staged. */
+static uint32_t take_place(struct worker *w, void *tag, bool suspicious, uint64_t number)
+{
+	int64_t now = now_ms(w);
+	struct flight *flight;
+	uint32_t place;
+
+	set_to_work(w, now);
+	place = flights_push(&w->flights, tag, suspicious);
+	flight = flights_at(&w->flights, place);
+	flight->nonce = number;
+	flight->sent_ms = now;
+	return place;
+}
+
 int worker_tell(struct worker *w, const char *bytes, size_t len)
 {
+	set_to_work(w, now_ms(w));
 	return stage(w, bytes, len, false, 0);
 }
 
@@ -332,15 +373,9 @@ int worker_send(struct worker *w, const char *bytes, size_t len, void *tag, bool
 	/* The first reply of a life may be a greeting: then the true one follows as a surplus. */
 	suspicious = is_lockstep(w) && ((!w->sent && w->settings->greeting.ready != READY_PROBE) ||
 					filter_is_suspicious(bytes, len, o->settle_over));
-	if (!worker_in_flight(w))
-		w->head_since_ms = now_ms(w);
 	w->exclusive = exclusive;
-	w->is_quiet = false;
 	w->sent++;
-	*out_place = flights_push(&w->flights, tag, suspicious);
-	flights_at(&w->flights, *out_place)->nonce = number;
-	if (w->settings->framing.kind == FRAMING_CHANNEL)
-		flights_at(&w->flights, *out_place)->sent_ms = now_ms(w);
+	*out_place = take_place(w, tag, suspicious, number);
 	if (!w->watching) {
 		w->watching = true;
 		w->watched = *out_place;
@@ -354,7 +389,6 @@ static void ask_health(struct worker *w, int64_t now)
 {
 	const struct marker *request = &w->settings->health_request;
 	uint64_t number = next_number(w);
-	uint32_t place;
 
 	w->health_at_ms = clock_deadline_ms(now, w->settings->o.health_interval_ms);
 	changed(w);
@@ -363,9 +397,7 @@ static void ask_health(struct worker *w, int64_t now)
 	if (stage(w, request->text, request->len, true, number))
 		return;
 	w->asking_health = w->exclusive = true;
-	w->head_since_ms = now;
-	place = flights_push(&w->flights, NULL, false);
-	flights_at(&w->flights, place)->nonce = number;
+	take_place(w, NULL, false, number);
 }
 
 static bool checks_health(const struct worker *w)
@@ -491,7 +523,8 @@ static void become_ready(struct worker *w)
 	if (w->state != WORKER_STARTING)
 		return;
 	worker_set_state(w, WORKER_READY);
-	w->ready_ms = now_ms(w);
+	w->ready_ms = w->head_since_ms = now_ms(w);
+	w->is_quiet = !w->has_output; /* what has said nothing yet need not be waited for */
 	w->health_at_ms = clock_deadline_ms(w->ready_ms, w->settings->o.health_interval_ms);
 	report(w, COPROC_EV_READY, LOG_INFO, "ready after %lld ms",
 	       (long long)(w->ready_ms - w->started_ms));
@@ -526,6 +559,15 @@ static void stdout_readable(void *ctx)
 		worker_stop(w);
 }
 
+/* Whether what the process has started since it last rested may still write. */
+static bool has_helpers(const struct worker *w, pid_t *youngest)
+{
+	const struct coproc_platform *p = w->env->platform;
+
+	*youngest = p->youngest ? p->youngest(p->ctx, &w->child) : 0;
+	return *youngest && *youngest != w->kept_child;
+}
+
 /*
  * Whether the process has nothing more to say about its last request. One that
  * waits for the next has not; one that does something else may still write a
@@ -535,19 +577,23 @@ static bool has_come_to_rest(struct worker *w)
 {
 	const struct coproc_platform *p = w->env->platform;
 	bool is_hopeless = !w->reads_stdin && w->restless >= RESTLESS_MAX;
+	pid_t youngest = 0;
 	int64_t now;
 	int reading;
 
-	if (w->is_quiet || !p->is_reading || !w->sent || is_hopeless)
+	if (w->is_quiet || !p->is_reading || is_hopeless)
 		return true;
+	stream_out_flush(&w->in); /* what it cannot have read yet it waits for */
 	reading = p->is_reading(p->ctx, &w->child);
 	now = now_ms(w);
-	if (reading == 0 && now - w->head_since_ms < w->settings->o.settle_ms * REST_SETTLES) {
+	if ((reading == 0 || (reading > 0 && has_helpers(w, &youngest))) &&
+	    now - w->head_since_ms < w->settings->o.settle_ms * REST_SETTLES) {
 		w->look_at_ms = now + 1;
 		return false;
 	}
 	w->reads_stdin |= reading > 0;
 	w->restless = reading == 0 ? w->restless + 1 : 0;
+	w->kept_child = youngest; /* it has come to stay */
 	w->is_quiet = true;
 	w->drained = false; /* what it wrote before it came to rest is on stdout now */
 	return true;
@@ -596,6 +642,18 @@ static void stderr_readable(void *ctx)
 	read_stderr(ctx);
 }
 
+static void on_stdout_line(void *ctx, int level, const char *line)
+{
+	report(ctx, COPROC_EV_ASYNC, level, "stdout: %s", line);
+}
+
+static void on_async_line(void *ctx, const char *line, size_t len)
+{
+	struct worker *w = ctx;
+
+	errlines_take(&w->async_lines, line, len, now_ms(w), on_stdout_line, w);
+}
+
 static void stdin_closed(void *ctx)
 {
 	struct worker *w = ctx;
@@ -615,6 +673,7 @@ static void drain_streams(struct worker *w)
 	for (int i = 0; i < LAST_READS && read_stderr(w); i++)
 		continue;
 	errlines_flush(&w->errlines, now_ms(w), on_stderr_line, w);
+	errlines_flush(&w->async_lines, now_ms(w), on_stdout_line, w);
 	stream_out_close(&w->in);
 	stream_in_close(&w->out);
 	stream_in_close(&w->err);
@@ -691,7 +750,7 @@ struct worker *worker_new(const struct worker_env *env, struct settings *setting
 		return NULL;
 	*w = (struct worker){.env = env,
 			     .id = id,
-			     .child = {.exited = -1, .work = -1},
+			     .child = {.exited = -1, .work = -1, .children = -1},
 			     .reaped = true,
 			     .ready_ms = -1,
 			     .settle_until_ms = CLOCK_NEVER,
@@ -708,6 +767,7 @@ struct worker *worker_new(const struct worker_env *env, struct settings *setting
 	w->key = (uint64_t)env->platform->random(env->platform->ctx) << 32 |
 		 env->platform->random(env->platform->ctx);
 	errlines_init(&w->errlines, settings->o.stderr_rate, w->started_ms);
+	errlines_init(&w->async_lines, settings->o.stderr_rate, w->started_ms);
 	return w;
 }
 
@@ -731,7 +791,6 @@ static void await_ready(struct worker *w)
 	const struct framing_spec *f = &w->settings->framing;
 	bool by_framing = !w->settings->o.ready && f->probe_answer.numbered;
 	uint64_t number;
-	uint32_t place;
 
 	if (spec->ready == READY_START && !by_framing) {
 		become_ready(w);
@@ -743,8 +802,7 @@ static void await_ready(struct worker *w)
 	if (by_framing) {
 		/* All that comes before the first answer, whatever it is, is no reply. */
 		number = next_number(w);
-		place = flights_push(&w->flights, NULL, false);
-		flights_at(&w->flights, place)->nonce = number;
+		take_place(w, NULL, false, number);
 		stage_probe(w, &f->probe, number);
 	} else if (spec->ready == READY_PROBE) {
 		stage_probe(w, &spec->probe, 0);
@@ -797,20 +855,13 @@ void worker_free(struct worker *w)
 		event_del(&w->exited);
 	fd_close(&w->child.exited);
 	fd_close(&w->child.work);
+	fd_close(&w->child.children);
 	stream_out_close(&w->in);
 	stream_in_close(&w->out);
 	stream_in_close(&w->err);
 	flights_finish(&w->flights);
 	settings_unref(w->settings);
 	free(w);
-}
-
-static void on_async_line(void *ctx, const char *line, size_t len)
-{
-	char shown[300];
-
-	log_escape(shown, sizeof(shown), line, len && line[len - 1] == '\n' ? len - 1 : len);
-	report(ctx, COPROC_EV_ASYNC, LOG_INFO, "stdout: %s", shown);
 }
 
 void worker_listen(struct worker *w)
@@ -854,6 +905,8 @@ int64_t worker_deadline_ms(const struct worker *w)
 static void settle(struct worker *w, int64_t now)
 {
 	stdout_readable(w); /* a surplus that has come in the meantime ends it here */
+	if (w->loose_by_ms != CLOCK_NEVER)
+		w->settle_until_ms = CLOCK_NEVER; /* once it is known whether this is one */
 	if (w->state < WORKER_STOPPING && w->settle_until_ms <= now &&
 	    flights_has_reply(&w->flights))
 		release(w, now);

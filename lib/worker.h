@@ -66,7 +66,7 @@ struct worker {
 	bool reaped;
 	struct stream_out in;
 	struct stream_in out, err;
-	struct errlines errlines;
+	struct errlines errlines, async_lines; /* of stderr; of stdout, lines of no reply */
 
 	struct greeting greeting;
 	struct flights flights; /* what it has, and its stdout */
@@ -75,6 +75,7 @@ struct worker {
 	bool has_output;        /* at least one byte came on stdout */
 	unsigned restless;      /* times in a row that it did not come to rest */
 	bool reads_stdin;       /* it was seen waiting for a request */
+	pid_t kept_child;       /* the youngest process it had started when it last rested */
 	bool is_quiet;          /* it has come to the end of its last request, as far as is known */
 
 	uint64_t sent;      /* requests */

@@ -21,6 +21,7 @@ void worker_save(const struct worker *w, struct pack *p, uint64_t (*name)(const 
 	pack_u64(p, (uint64_t)w->child.pid);
 	pack_fd(p, w->child.exited);
 	pack_fd(p, w->child.work);
+	pack_fd(p, w->child.children);
 	pack_fd(p, stream_out_fd(&w->in));
 	pack_fd(p, stream_in_is_open(&w->out) ? w->out.fd : -1);
 	pack_fd(p, stream_in_is_open(&w->err) ? w->err.fd : -1);
@@ -64,6 +65,7 @@ int worker_load(struct worker *w, struct unpack *u)
 	w->child.pid = (pid_t)unpack_u64(u);
 	w->child.exited = unpack_fd(u);
 	w->child.work = unpack_fd(u);
+	w->child.children = unpack_fd(u);
 	w->child.in = unpack_fd(u);
 	w->child.out = unpack_fd(u);
 	w->child.err = unpack_fd(u);

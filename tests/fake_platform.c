@@ -101,6 +101,12 @@ int fake_is_reading(void *ctx, const struct coproc_child *child)
 	return ((struct fake_platform *)ctx)->reading;
 }
 
+pid_t fake_youngest(void *ctx, const struct coproc_child *child)
+{
+	(void)child;
+	return ((struct fake_platform *)ctx)->youngest;
+}
+
 static void platform_kill(void *ctx, const struct coproc_child *child, int sig)
 {
 	struct fake_process *p = find(ctx, child->pid);

@@ -34,10 +34,12 @@ struct fake_platform {
 	int pipe_size; /* of stdin, 0 for the default */
 	uint32_t random;
 	size_t rss;
-	int reading; /* what is_reading says, if a test puts fake_is_reading() in place */
+	int reading;    /* what is_reading says, if a test puts fake_is_reading() in place */
+	pid_t youngest; /* what youngest says, in the same way */
 };
 
 int fake_is_reading(void *ctx, const struct coproc_child *child);
+pid_t fake_youngest(void *ctx, const struct coproc_child *child);
 
 /* Move the virtual clock; it starts at a time above 0. */
 void fake_advance_ms(int64_t ms);

@@ -240,6 +240,61 @@ static void test_async_lines_may_come_while_idle_but_no_others(void **state)
 	expect(rig, "desync\nrestarting\nstopped\n");
 }
 
+/* Each read ends within a line, but every line is one of no reply. */
+static void test_async_lines_in_a_flood_cost_neither_the_reply_nor_the_process(void **state)
+{
+	char *const async[] = {(char[]){"^info "}, NULL};
+	struct rig *rig = *state;
+
+	rig->options.async = async;
+	rig->options.stderr_rate = 1;
+	begin(rig);
+	ask(rig, "a");
+	answer(rig, "A\ninfo ");
+	expect(rig, "");
+	for (int i = 0; i < 9; i++) {
+		wait_ms(rig, 30);
+		answer(rig, "1\ninfo ");
+	}
+	expect(rig, "async\na=A\nasync\nasync\nasync\nasync\nasync\nasync\nasync\nasync\n");
+	answer(rig, "2\n");
+	assert_int_equal(rig->fake.count, 1);
+}
+
+static void test_async_lines_are_reported_within_the_rate(void **state)
+{
+	char *const async[] = {(char[]){"^info "}, NULL};
+	struct rig *rig = *state;
+
+	rig->options.async = async;
+	rig->options.stderr_rate = 1; /* ten at once */
+	begin(rig);
+	for (int i = 0; i < 40; i++)
+		answer(rig, "info 1\n");
+	expect(rig, "async\nasync\nasync\nasync\nasync\nasync\nasync\nasync\nasync\nasync\n");
+	wait_ms(rig, 1000);
+	answer(rig, "info 1\n");
+	expect(rig, "async\nasync\n"); /* the number of those left out first */
+}
+
+static void test_async_a_line_that_is_whole_in_time_leaves_no_deadline(void **state)
+{
+	char *const async[] = {(char[]){"^info "}, NULL};
+	struct rig *rig = *state;
+
+	rig->options.async = async;
+	rig->options.settle_ms = 200;
+	begin(rig);
+	ask(rig, "  a  "); /* the first reply of a life settles */
+	answer(rig, "A\ninfo");
+	wait_ms(rig, 50);
+	answer(rig, " 1\n");
+	wait_ms(rig, 60);
+	expect(rig, "async\n");
+	wait_ms(rig, 200);
+	expect(rig, "  a  =A\n");
+}
+
 static void test_no_reply_ends_at_once_and_keeps_the_order(void **state)
 {
 	char *const silent[] = {(char[]){"^set "}, NULL};
@@ -346,89 +401,23 @@ static void test_health_a_missed_or_wrong_answer_replaces_the_process(void **sta
 	expect(rig, "hung\nrestarting\nstopped\n");
 }
 
-static void begin_watched(struct rig *rig)
+static void test_health_of_a_channel_is_given_its_time(void **state)
 {
-	rig->options.settle_ms = 20;
-	rig->options.ready = "probe:hello=>hello";
-	rig->fake.platform.is_reading = fake_is_reading;
-	rig->fake.reading = 1;
+	struct rig *rig = *state;
+
+	rig->options.reply = "channel";
+	rig->options.health = "ping=>pong";
+	rig->options.health_interval_ms = 1000;
+	rig->options.hang_timeout_ms = 500;
 	begin(rig);
-	assert_string_equal(sent(rig), "hello\n");
-	answer(rig, "hello\n");
-}
-
-static void test_rest_nothing_is_sent_before_the_process_reads_again(void **state)
-{
-	struct rig *rig = *state;
-
-	begin_watched(rig);
-	submit(rig, "a");
-	ask(rig, "b");
-	assert_string_equal(sent(rig), "a\n");
-	rig->fake.reading = 0;
-	answer(rig, "A\n");
-	expect(rig, "a=A\n");
-	wait_ms(rig, 5);
-	assert_string_equal(sent(rig), "");
-	rig->fake.reading = 1;
-	wait_ms(rig, 1);
-	assert_string_equal(sent(rig), "b\n");
-}
-
-static void test_rest_a_surplus_before_it_reads_again_harms_nobody_else(void **state)
-{
-	struct rig *rig = *state;
-
-	begin_watched(rig);
-	submit(rig, "a");
-	ask(rig, "b");
-	assert_string_equal(sent(rig), "a\n");
-	rig->fake.reading = 0;
-	answer(rig, "A\n");
-	wait_ms(rig, 4);
-	answer(rig, "surplus\n");
-	expect(rig, "a=A\ndesync\nrestarting\nstopped\n");
-}
-
-static void test_rest_is_waited_for_no_longer_than_five_settles(void **state)
-{
-	struct rig *rig = *state;
-
-	begin_watched(rig);
-	submit(rig, "a");
-	ask(rig, "b");
-	assert_string_equal(sent(rig), "a\n");
-	rig->fake.reading = 0;
-	answer(rig, "A\n");
-	for (int i = 0; i < 99; i++)
-		wait_ms(rig, 1);
-	assert_string_equal(sent(rig), "");
-	wait_ms(rig, 1);
-	assert_string_equal(sent(rig), "b\n");
-}
-
-static void test_rest_of_a_process_that_never_reads_itself_is_not_waited_for(void **state)
-{
-	struct rig *rig = *state;
-
-	rig->options.settle_ms = 20;
-	rig->options.ready = "probe:hello=>hello";
-	rig->fake.platform.is_reading = fake_is_reading; /* it waits for its children, always */
-	begin(rig);
-	assert_string_equal(sent(rig), "hello\n");
-	answer(rig, "hello\n");
+	wait_ms(rig, 1000);
+	assert_string_equal(sent(rig), "0 ping\n");
+	wait_ms(rig, 499);
+	expect(rig, "");
+	answer(rig, "0 pong\n");
+	expect(rig, "");
 	ask(rig, "a");
-	assert_string_equal(sent(rig), "a\n");
-	for (int i = 0; i < 3; i++) { /* given time, three times */
-		answer(rig, "A\n");
-		ask(rig, "b");
-		assert_string_equal(sent(rig), "");
-		wait_ms(rig, 100);
-		assert_string_equal(sent(rig), "b\n");
-	}
-	ask(rig, "c");
-	answer(rig, "B\n");
-	assert_string_equal(sent(rig), "c\n");
+	assert_string_equal(sent(rig), "1 a\n");
 }
 
 int main(void)
@@ -446,15 +435,15 @@ int main(void)
 	    TEST(test_channel_one_that_hangs_is_found_among_others),
 	    TEST(test_async_lines_are_cut_out_at_every_split),
 	    TEST(test_async_lines_may_come_while_idle_but_no_others),
+	    TEST(test_async_lines_in_a_flood_cost_neither_the_reply_nor_the_process),
+	    TEST(test_async_lines_are_reported_within_the_rate),
+	    TEST(test_async_a_line_that_is_whole_in_time_leaves_no_deadline),
 	    TEST(test_no_reply_ends_at_once_and_keeps_the_order),
 	    TEST(test_cancel_is_written_when_nobody_waits_any_more),
 	    TEST(test_cancel_waits_until_the_request_runs),
-	    TEST(test_rest_nothing_is_sent_before_the_process_reads_again),
-	    TEST(test_rest_a_surplus_before_it_reads_again_harms_nobody_else),
-	    TEST(test_rest_is_waited_for_no_longer_than_five_settles),
-	    TEST(test_rest_of_a_process_that_never_reads_itself_is_not_waited_for),
 	    TEST(test_health_is_asked_when_idle_and_a_good_answer_is_nobodys),
 	    TEST(test_health_a_missed_or_wrong_answer_replaces_the_process),
+	    TEST(test_health_of_a_channel_is_given_its_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
