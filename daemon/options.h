@@ -16,6 +16,7 @@ enum option_type {
 	OPTION_COUNT,    /* unsigned */
 	OPTION_BOOL,     /* bool */
 	OPTION_CHOICE,   /* enum or int: the index in choices[] plus min */
+	OPTION_WINDOW,   /* unsigned, or auto */
 	OPTION_TEXT,     /* char *, not empty */
 	OPTION_BANNER,   /* char *, a value of `banner` */
 	OPTION_READY,    /* char *, a value of `ready` */

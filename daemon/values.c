@@ -73,6 +73,15 @@ static int set_count(struct config *c, const struct option_row *row, const char 
 	return 0;
 }
 
+static int set_window(struct config *c, const struct option_row *row, const char *value, char *why,
+		      size_t size)
+{
+	if (strcmp(value, "auto") != 0)
+		return set_count(c, row, value, why, size);
+	*(unsigned *)member(c, row) = COPROC_WINDOW_AUTO;
+	return 0;
+}
+
 static int set_bool(struct config *c, const struct option_row *row, const char *value, char *why,
 		    size_t size)
 {
@@ -409,17 +418,29 @@ int value_set(struct config *c, const struct option_row *row, const char *value,
 	typedef int (*setter)(struct config *, const struct option_row *, const char *, char *,
 			      size_t);
 	static const setter setters[] = {
-	    [OPTION_DURATION] = set_duration, [OPTION_SIZE] = set_size,
-	    [OPTION_COUNT] = set_count,       [OPTION_BOOL] = set_bool,
-	    [OPTION_CHOICE] = set_choice,     [OPTION_TEXT] = set_text,
-	    [OPTION_BANNER] = set_banner,     [OPTION_READY] = set_ready,
-	    [OPTION_FRAMING] = set_framing,   [OPTION_BYTES] = set_bytes,
-	    [OPTION_ENV] = add_env,           [OPTION_COMMAND] = set_command,
-	    [OPTION_LISTEN] = add_listen,     [OPTION_CONTROL] = set_control,
-	    [OPTION_ASYNC] = add_async,       [OPTION_NO_REPLY] = add_no_reply,
-	    [OPTION_END] = set_end,           [OPTION_HEALTH] = set_health,
-	    [OPTION_FORBID] = add_pattern,    [OPTION_USER] = set_user,
-	    [OPTION_GROUP] = set_group,       [OPTION_COPROCESS_USER] = set_coprocess_user,
+	    [OPTION_DURATION] = set_duration,
+	    [OPTION_SIZE] = set_size,
+	    [OPTION_COUNT] = set_count,
+	    [OPTION_WINDOW] = set_window,
+	    [OPTION_BOOL] = set_bool,
+	    [OPTION_CHOICE] = set_choice,
+	    [OPTION_TEXT] = set_text,
+	    [OPTION_BANNER] = set_banner,
+	    [OPTION_READY] = set_ready,
+	    [OPTION_FRAMING] = set_framing,
+	    [OPTION_BYTES] = set_bytes,
+	    [OPTION_ENV] = add_env,
+	    [OPTION_COMMAND] = set_command,
+	    [OPTION_LISTEN] = add_listen,
+	    [OPTION_CONTROL] = set_control,
+	    [OPTION_ASYNC] = add_async,
+	    [OPTION_NO_REPLY] = add_no_reply,
+	    [OPTION_END] = set_end,
+	    [OPTION_HEALTH] = set_health,
+	    [OPTION_FORBID] = add_pattern,
+	    [OPTION_USER] = set_user,
+	    [OPTION_GROUP] = set_group,
+	    [OPTION_COPROCESS_USER] = set_coprocess_user,
 	};
 	int rc = setters[row->type](c, row, value, why, size);
 

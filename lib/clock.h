@@ -10,6 +10,9 @@
 /* Milliseconds of the monotonic clock; the only clock of the project. */
 int64_t clock_now_ms(void);
 
+/* The same in microseconds, for how long the process works on a request. */
+int64_t clock_now_us(void);
+
 /*
  * The moment @timeout_ms after @now_ms; CLOCK_NEVER for a timeout of 0, which
  * everywhere in the project means "no limit".

@@ -491,6 +491,8 @@ static void expire(struct coproc *e, int64_t now)
 		snprintf(text, sizeof(text), "%s within %lld ms",
 			 had_process ? "no reply" : "no process was ready", (long long)timeout_ms);
 		silent = r->worker && !r->worker->has_output && !e->silence_told;
+		if (r->worker)
+			worker_distrust(r->worker);
 		end_with_error(e, r, had_process ? COPROC_TIMEOUT : COPROC_UNAVAILABLE, text);
 		/* Only now, as the owner may cancel what is pending from within the report. */
 		if (silent)

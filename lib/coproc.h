@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <limits.h>
 #include <sys/queue.h>
 #include <sys/types.h>
 
@@ -87,6 +88,14 @@ enum coproc_bytes {
 };
 
 /*
+ * Values of coproc_options.window: as many as are about a millisecond of the
+ * process's work, up to 256; and the same where the framing proves which request
+ * a reply is of (channel, probe with %n), else 1.
+ */
+#define COPROC_WINDOW_AUTO    UINT_MAX
+#define COPROC_WINDOW_DEFAULT (UINT_MAX - 1)
+
+/*
  * What to run and how. Plain data, filled with the defaults by
  * coproc_options_init(); coproc_new() and coproc_replace() copy what they need,
  * so that it may be freed after the call.
@@ -123,7 +132,7 @@ struct coproc_options {
 	enum coproc_bytes request_bytes;
 	size_t max_request;
 	size_t max_reply;
-	unsigned window;    /* requests with one process at a time, 1 to 4096 */
+	unsigned window;    /* requests with one process at a time, 1 to 4096, or as follows */
 	unsigned workers;   /* processes that share the queue, 1 to 256 */
 	unsigned retries;   /* times to try again what was with a crashed process */
 	int64_t settle_ms;  /* quiet time after a suspicious request, at window 1 */
@@ -207,7 +216,7 @@ struct coproc_child {
 /*
  * Where time and processes come from. The default is the real thing; a
  * simulation puts its own in place to run the engine under a virtual clock with
- * a scripted process. All members but has_exited, is_reading and youngest are required.
+ * a scripted process. All members but has_exited, is_reading, youngest and now_us are required.
  */
 struct coproc_platform {
 	int64_t (*now_ms)(void *ctx); /* monotonic */
@@ -237,6 +246,7 @@ struct coproc_platform {
 	 * none: it may still write to the same stdout. NULL: never known.
 	 */
 	pid_t (*youngest)(void *ctx, const struct coproc_child *child);
+	int64_t (*now_us)(void *ctx); /* as now_ms, finer; NULL: as fine as that */
 	void *ctx;
 };
 

@@ -95,6 +95,12 @@ static inline bool flights_has_reply(const struct flights *f)
 	return f->head != f->parsed || f->order_count;
 }
 
+/* Replies that flights_release() would hand on. */
+static inline unsigned flights_ready(const struct flights *f)
+{
+	return f->parsed - f->head + f->order_count;
+}
+
 /* The number under which the reply of the next place must come, see FRAMING_CHANNEL. */
 static inline uint32_t flights_next_place(const struct flights *f)
 {

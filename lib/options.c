@@ -11,7 +11,7 @@ void coproc_options_init(struct coproc_options *options)
 	    .request_bytes = COPROC_BYTES_TEXT,
 	    .max_request = 64 << 10,
 	    .max_reply = 16 << 20,
-	    .window = 1,
+	    .window = COPROC_WINDOW_DEFAULT,
 	    .workers = 1,
 	    .settle_ms = 20,
 	    .settle_over = 700,

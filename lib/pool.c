@@ -413,8 +413,7 @@ unsigned pool_places(const struct pool *p)
 	TAILQ_FOREACH (w, &p->workers, link)
 		if (w->role == WORKER_SERVING && w->state == WORKER_READY && !w->exclusive &&
 		    !worker_is_behind(w))
-			n += MIN(w->settings->o.window - worker_in_flight(w),
-				 flights_free(&w->flights));
+			n += worker_places(w);
 	return n;
 }
 

@@ -7,7 +7,8 @@
 #include <string.h>
 
 /* The most requests that may be with one process. */
-#define WINDOW_MAX 4096
+#define WINDOW_MAX      4096
+#define WINDOW_AUTO_MAX 256
 
 #define WORKERS_MAX 256
 
@@ -87,8 +88,8 @@ static const char *find_fault(const struct coproc_options *o)
 {
 	if (!o->argv || !o->argv[0] || !*o->argv[0])
 		return "command: none given";
-	if (o->window < 1 || o->window > WINDOW_MAX)
-		return "window: allowed are 1 to 4096";
+	if (!o->window || (o->window > WINDOW_MAX && o->window < COPROC_WINDOW_DEFAULT))
+		return "window: allowed are 1 to 4096 and auto";
 	if (o->workers < 1 || o->workers > WORKERS_MAX)
 		return "workers: allowed are 1 to 256";
 	if (!o->suffix_len)
@@ -150,6 +151,16 @@ static int parse_health(struct settings *s, char *error, size_t size)
 	return rc;
 }
 
+static void choose_window(struct settings *s)
+{
+	s->window_auto =
+	    s->o.window == COPROC_WINDOW_AUTO || (s->o.window == COPROC_WINDOW_DEFAULT && s->proof);
+	if (s->window_auto)
+		s->window = WINDOW_AUTO_MAX;
+	else
+		s->window = s->o.window == COPROC_WINDOW_DEFAULT ? 1 : s->o.window;
+}
+
 /* Read what is more than plain data; an error is explained. */
 static int parse_texts(struct settings *s, char *error, size_t size)
 {
@@ -174,6 +185,7 @@ static int parse_texts(struct settings *s, char *error, size_t size)
 	s->framing.strip = o->strip_end;
 	s->framing.async = s->async;
 	s->proof = framing_spec_is_proof(&s->framing);
+	choose_window(s);
 	return rc;
 }
 

@@ -22,7 +22,9 @@ struct settings {
 	struct marker health_request, health_reply; /* empty: no health check */
 	struct greeting_spec greeting;
 	struct restart_policy restart;
-	bool proof; /* the framing proves the position */
+	bool proof;       /* the framing proves the position */
+	unsigned window;  /* requests with one process at a time, */
+	bool window_auto; /* or what that may grow to */
 };
 
 /*

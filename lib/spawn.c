@@ -454,6 +454,12 @@ int spawn(const struct coproc_options *options, struct coproc_child *child, cons
 	return 0;
 }
 
+static int64_t real_now_us(void *ctx)
+{
+	(void)ctx;
+	return clock_now_us();
+}
+
 static int64_t real_now_ms(void *ctx)
 {
 	(void)ctx;
@@ -537,4 +543,5 @@ const struct coproc_platform spawn_platform = {
     .random = real_random,
     .is_reading = real_is_reading,
     .youngest = real_youngest,
+    .now_us = real_now_us,
 };

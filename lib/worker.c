@@ -49,6 +49,13 @@ static int64_t now_ms(const struct worker *w)
 	return w->env->platform->now_ms(w->env->platform->ctx);
 }
 
+static int64_t now_us(const struct worker *w)
+{
+	const struct coproc_platform *p = w->env->platform;
+
+	return p->now_us ? p->now_us(p->ctx) : now_ms(w) * 1000;
+}
+
 const char *worker_state_name(enum worker_state state)
 {
 	static const char *const names[] = {"starting", "ready", "draining", "stopping", "gone"};
@@ -87,7 +94,7 @@ static void report(struct worker *w, enum coproc_event_kind kind, int level, con
 /* Whether only discipline keeps the position: one at a time, with a quiet stdout between. */
 static bool is_lockstep(const struct worker *w)
 {
-	return w->settings->o.window == 1 && !w->settings->proof;
+	return w->window.size == 1 && !w->settings->proof;
 }
 
 /* Something changed that the owner looks at when the turn ends: room, a deadline. */
@@ -227,6 +234,8 @@ static void release_or_settle(struct worker *w, int64_t now)
 {
 	int64_t settle_ms = w->settings->o.settle_ms;
 
+	if (window_is_auto(&w->window) && w->settle_until_ms == CLOCK_NEVER)
+		window_answered(&w->window, flights_ready(&w->flights), now_us(w));
 	if (!is_lockstep(w) || !settle_ms || w->reaped || !flights_is_suspicious(&w->flights)) {
 		release(w, now);
 		return;
@@ -334,8 +343,11 @@ bool worker_has_reply(const struct worker *w, const char *bytes, size_t len)
 /* Something was sent: the process has not come to rest since. */
 static void set_to_work(struct worker *w, int64_t now)
 {
-	if (!worker_in_flight(w))
+	if (!worker_in_flight(w)) {
 		w->head_since_ms = now;
+		if (window_is_auto(&w->window))
+			window_begin(&w->window, now_us(w));
+	}
 	w->is_quiet = false;
 }
 
@@ -367,7 +379,7 @@ int worker_send(struct worker *w, const char *bytes, size_t len, void *tag, bool
 	uint64_t number = next_number(w);
 	bool suspicious;
 
-	assert(w->state == WORKER_READY && worker_in_flight(w) < o->window);
+	assert(w->state == WORKER_READY && worker_places(w));
 	if (stage(w, bytes, len, true, number))
 		return -ENOMEM;
 	/* The first reply of a life may be a greeting: then the true one follows as a surplus. */
@@ -409,6 +421,11 @@ static bool checks_health(const struct worker *w)
 bool worker_is_behind(const struct worker *w)
 {
 	return w->stay_ms >= BEHIND_MS;
+}
+
+void worker_distrust(struct worker *w)
+{
+	window_distrust(&w->window);
 }
 
 void worker_forget(struct worker *w, uint32_t place)
@@ -601,8 +618,7 @@ static bool has_come_to_rest(struct worker *w)
 
 unsigned worker_room(struct worker *w)
 {
-	unsigned taken = worker_in_flight(w), window = w->settings->o.window;
-	unsigned places = MIN(window - MIN(taken, window), flights_free(&w->flights));
+	unsigned places = worker_places(w);
 
 	if (w->state != WORKER_READY || !places || w->exclusive || w->loose_by_ms != CLOCK_NEVER ||
 	    stream_out_pending(&w->in) > PENDING_MAX)
@@ -762,6 +778,7 @@ struct worker *worker_new(const struct worker_env *env, struct settings *setting
 			     .drain_by_ms = CLOCK_NEVER,
 			     .stop_step_ms = CLOCK_NEVER};
 	w->settings = settings_ref(settings);
+	window_init(&w->window, settings->window, settings->window_auto);
 	w->greeting = (struct greeting){.spec = &settings->greeting};
 	w->started_ms = now_ms(w);
 	w->key = (uint64_t)env->platform->random(env->platform->ctx) << 32 |
@@ -816,7 +833,7 @@ int worker_start(struct worker *w, const char **step)
 	int rc;
 
 	*step = "memory";
-	rc = flights_init(&w->flights, o->window, &w->settings->framing, o->max_reply);
+	rc = flights_init(&w->flights, w->settings->window, &w->settings->framing, o->max_reply);
 	if (!rc)
 		rc = platform->spawn(platform->ctx, o, &w->child, step);
 	if (rc)

@@ -17,6 +17,7 @@
 #include "greeting.h"
 #include "settings.h"
 #include "stream.h"
+#include "window.h"
 
 enum worker_state { WORKER_STARTING, WORKER_READY, WORKER_DRAINING, WORKER_STOPPING, WORKER_GONE };
 
@@ -70,6 +71,7 @@ struct worker {
 
 	struct greeting greeting;
 	struct flights flights; /* what it has, and its stdout */
+	struct window window;   /* how much it may have */
 	bool drained;           /* stdout was found empty in this turn of the loop */
 	bool exclusive;         /* what it has must stay alone */
 	bool has_output;        /* at least one byte came on stdout */
@@ -161,8 +163,19 @@ bool worker_has_reply(const struct worker *w, const char *bytes, size_t len);
 /* Send a request that has none, on the conditions of worker_send(). 0 or -ENOMEM. */
 int worker_tell(struct worker *w, const char *bytes, size_t len) WARN_UNUSED;
 
+/* How many requests it may have more, by its window alone. */
+static inline unsigned worker_places(const struct worker *w)
+{
+	unsigned taken = worker_in_flight(w), free = flights_free(&w->flights);
+
+	return MIN(w->window.size - MIN(taken, w->window.size), free);
+}
+
 /* Whether what it has takes it a noticeable while, so that more would only wait inside it. */
 bool worker_is_behind(const struct worker *w);
+
+/* It has let a request time out: it gets one at a time until it has proved itself anew. */
+void worker_distrust(struct worker *w);
 
 /* Make the place a tombstone. May be called from within upcalls. */
 void worker_forget(struct worker *w, uint32_t place);

@@ -57,8 +57,8 @@ static void load_errlines(struct worker *w, struct unpack *u)
 
 int worker_load(struct worker *w, struct unpack *u)
 {
-	const struct coproc_options *o = &w->settings->o;
-	int rc = flights_init(&w->flights, o->window, &w->settings->framing, o->max_reply);
+	const struct settings *s = w->settings;
+	int rc = flights_init(&w->flights, s->window, &s->framing, s->o.max_reply);
 
 	if (rc)
 		return rc;

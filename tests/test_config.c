@@ -276,7 +276,7 @@ static void test_wrong_command_lines_exit_with_64(void **state)
 	assert_usage(state, "--window", "needs a value");
 	assert_usage(state, "--check-config=yes cat", "takes no value");
 	assert_usage(state, "--window 5000 --listen /tmp/x cat",
-		     "--window: \"5000\" is out of range; allowed are 1 to 4096");
+		     "--window: \"5000\" is out of range; allowed are auto or 1 to 4096");
 	assert_usage(state, "--queue-bytes 1K --listen /tmp/x cat", "queue-bytes: is less than");
 	assert_usage(state, "--restart-delay 1m --listen /tmp/x cat", "restart-delay: is over");
 	assert_usage(state, "--request-suffix= --listen /tmp/x cat", "request-suffix: must not");

@@ -145,8 +145,8 @@ static void test_values_hold_what_looks_like_syntax(void **state)
 static void test_an_error_is_one_line_that_a_terminal_can_show(void **state)
 {
 	check_text(*state, "window = \x1b[31m5\x7f\n",
-		   "coprocd: f:1: window: \"\\x1b[31m5\\x7f\" is no number; allowed are 1 to "
-		   "4096\n");
+		   "coprocd: f:1: window: \"\\x1b[31m5\\x7f\" is no number; allowed are auto or "
+		   "1 to 4096\n");
 	check_text(*state, "a\x01 = 5\n", "coprocd: f:1: a\\x01: there is no such option\n");
 }
 
@@ -158,7 +158,8 @@ static void test_an_error_says_what_is_allowed_however_long_the_value_is(void **
 	snprintf(text, sizeof(text), "window = %02500d\n", 0);
 	read_text(r, text);
 	assert_int_equal(r->exit_code, EXIT_CODE_CONFIG);
-	assert_non_null(strstr(r->message, "000...\" is out of range; allowed are 1 to 4096\n"));
+	assert_non_null(
+	    strstr(r->message, "000...\" is out of range; allowed are auto or 1 to 4096\n"));
 }
 
 static void test_the_file_is_checked_also_where_the_command_line_wins(void **state)
@@ -166,7 +167,7 @@ static void test_the_file_is_checked_also_where_the_command_line_wins(void **sta
 	static const char line[] = "coprocd --config f --window 3";
 
 	check_line(*state, line, GOOD "window = many\n",
-		   "coprocd: f:3: window: \"many\" is no number; allowed are 1 to 4096\n");
+		   "coprocd: f:3: window: \"many\" is no number; allowed are auto or 1 to 4096\n");
 	check_line(*state, line, GOOD "window = 1\nwindow = 2\n",
 		   "coprocd: f:4: window: stands on line 3 already\n");
 	check_line(*state, line, GOOD "window = 1\n", "accepted");
@@ -182,7 +183,8 @@ static void test_an_error_is_whole_however_long_the_name_of_the_file_is(void **s
 	file[sizeof(file) - 1] = '\0';
 	read_both(*state, argv, "window = 0\n");
 	snprintf(wanted, sizeof(wanted),
-		 "coprocd: %s:1: window: \"0\" is out of range; allowed are 1 to 4096\n", file);
+		 "coprocd: %s:1: window: \"0\" is out of range; allowed are auto or 1 to 4096\n",
+		 file);
 	assert_string_equal(((struct rig *)*state)->message, wanted);
 }
 
