@@ -341,10 +341,10 @@ bool worker_has_reply(const struct worker *w, const char *bytes, size_t len)
 }
 
 /* Something was sent: the process has not come to rest since. */
-static void set_to_work(struct worker *w, int64_t now)
+static void set_to_work(struct worker *w)
 {
 	if (!worker_in_flight(w)) {
-		w->head_since_ms = now;
+		w->head_since_ms = now_ms(w);
 		if (window_is_auto(&w->window))
 			window_begin(&w->window, now_us(w));
 	}
@@ -354,21 +354,21 @@ static void set_to_work(struct worker *w, int64_t now)
 /* Take the place of what has been staged. */
 static uint32_t take_place(struct worker *w, void *tag, bool suspicious, uint64_t number)
 {
-	int64_t now = now_ms(w);
 	struct flight *flight;
 	uint32_t place;
 
-	set_to_work(w, now);
+	set_to_work(w);
 	place = flights_push(&w->flights, tag, suspicious);
 	flight = flights_at(&w->flights, place);
 	flight->nonce = number;
-	flight->sent_ms = now;
+	if (w->settings->framing.kind == FRAMING_CHANNEL)
+		flight->sent_ms = now_ms(w);
 	return place;
 }
 
 int worker_tell(struct worker *w, const char *bytes, size_t len)
 {
-	set_to_work(w, now_ms(w));
+	set_to_work(w);
 	return stage(w, bytes, len, false, 0);
 }
 
