@@ -27,6 +27,10 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct event_base;
 struct coproc;
 
@@ -380,5 +384,9 @@ void coproc_stop(struct coproc *engine);
 
 /* Fill in @out. */
 void coproc_get_stats(struct coproc *engine, struct coproc_stats *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

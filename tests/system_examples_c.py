@@ -83,9 +83,55 @@ def test_the_engine_inside_another_program(directory: Path) -> None:
     assert run([program, "/nonexistent"], env).returncode == 1
 
 
+CPLUSPLUS = """
+#include <coproc.h>
+#include <coproc_client.h>
+#include <cstdio>
+
+static void on_stopped(void *) {}
+
+int main(int argc, char **argv)
+{
+	char name[] = "true", error[200];
+	char *command[] = {name, nullptr};
+	struct coproc_options options;
+	struct coproc_ops ops = {};
+	struct coproc *engine = nullptr;
+	struct coproc_client *client = nullptr;
+	struct coproc_answer answer;
+
+	coproc_options_init(&options);
+	options.argv = command;
+	ops.on_stopped = on_stopped;
+	if (argc < 2)  /* linked, and not to be run: there is no event base */
+		return coproc_new(&options, nullptr, &ops, nullptr, &engine, error, sizeof(error));
+	if (coproc_client_open(argv[1], nullptr, &client) < 0 ||
+	    coproc_client_ask(client, "from C++", 8, 20000, &answer) < 0)
+		return 1;
+	std::fputs(answer.bytes, stdout);
+	coproc_client_free(client);
+	return 0;
+}
+"""
+
+
+def test_both_headers_serve_a_program_in_cplusplus(directory: Path) -> None:
+    _, env = build(directory, "client")  # what is installed, and found
+    (directory / "plus.cc").write_text(CPLUSPLUS)
+    stage = directory / "stage"
+    pc = next(stage.rglob("libcoproc.pc")).parent
+    line = f"{need('g++')} {' '.join(WARNINGS)} -pedantic plus.cc -o plus " \
+        "$(pkg-config --cflags --libs libcoproc)"
+    checked(["sh", "-ec", line], cwd=directory,
+            env={"PKG_CONFIG_PATH": str(pc), "PKG_CONFIG_SYSROOT_DIR": str(stage)})
+    with daemon(directory) as socket:
+        assert checked([str(directory / "plus"), socket], env) == "from C++\n"
+
+
 if __name__ == "__main__":
     sys.exit(run_all([
         test_the_client_asks_and_prints,
         test_the_client_on_libevent_asks_all_at_once,
         test_the_engine_inside_another_program,
+        test_both_headers_serve_a_program_in_cplusplus,
     ]))
