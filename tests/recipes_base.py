@@ -53,6 +53,7 @@ class Recipe:
     # the first lines of the replies if all have more.
     plain_requests: Sequence[Pair] = ()
     plain: bool = True  # to be tried with the plain configuration
+    plain_fits: bool = True  # there are replies of one line, which come right then
     times: int = 10  # that each poison is sent
     pace: float = 1.0  # all time-outs of the test are so many times longer
 
@@ -133,7 +134,7 @@ def encoder(details: list[str]) -> Callable[[bytes], bytes]:
     """How a client sends a request to a socket of such details."""
     kind, _, text = details[0].removeprefix("request=").partition(":") if details else ("", "", "")
     if kind == "until":
-        return lambda request: request + b"\n" + text.encode() + b"\n"
+        return lambda request: (request + b"\n" if request else b"") + text.encode() + b"\n"
     if kind == "nul":
         return lambda request: request + b"\0"
     if kind == "sized":

@@ -283,7 +283,7 @@ XARGS = Recipe(
     name="xargs", package="findutils", version=["xargs", "--version"],
     requests=[(b"a", b"a\n")], numbered=filter_pairs("n%d=>n%d"), odd=[b"\x01", b"a" * 10000],
     poison=[Poison(b"a b", expect="bad-request"), Poison(b"a\tb", expect="bad-request"),
-            Poison(b"'a", expect="bad-request")], plain=False)
+            Poison(b"'a", expect="bad-request")])
 AWK = Recipe(
     name="awk", package="mawk", version=["mawk", "-W", "version"],
     requests=[(b"", b"0 \n"), (b"a b c", b"3 A B C\n"), (b"\\", b"1 \\\n")],

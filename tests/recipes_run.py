@@ -72,11 +72,12 @@ class Run:
         self.result.checks.append(Check(title, faults))
 
     def judge(self, title: str, tally: Tally, may_fail: bool = False, more: Sequence[str] = (),
-              daemon: Optional[Daemon] = None, total: Optional[Tally] = None) -> None:
+              daemon: Optional[Daemon] = None, total: Optional[Tally] = None,
+              may_be_vain: bool = False) -> None:
         """Nothing wrong or lost, some right, errors only where a process may be lost."""
         faults = list(more)
         unexpected = tally.errors.total() - sum(tally.errors[c] for c in LOSSES if may_fail)
-        if tally.wrong or tally.lost or unexpected or not tally.right:
+        if tally.wrong or tally.lost or unexpected or not (tally.right or may_be_vain):
             faults += [tally.text(), *tally.examples]
         if faults and daemon:
             faults += ["log:", *daemon.log().splitlines()[-12:]]
@@ -186,7 +187,8 @@ class Run:
         sends = [Poison(poison.text)] * self.recipe.times
         tally, own = self.hostile(daemon, recipe, sends)
         self.judge(f"reply = line: {shown(poison)} beside innocent ones", tally, True,
-                   own.examples if own.lost or own.wrong else (), daemon, self.result.plain)
+                   own.examples if own.lost or own.wrong else (), daemon, self.result.plain,
+                   not self.recipe.plain_fits)
 
     def as_it_is(self) -> None:
         """The file is valid without the test's options."""

@@ -86,7 +86,7 @@ GNUGO = Recipe(
             Poison(b"", expect=b""),
             Poison(b"echo x", expect="bad-request"), Poison(b"quit", expect="bad-request"),
             Poison(b"boardsize 9", expect=b"= \n\n")],
-    plain=False)
+    plain_fits=False)
 
 MOVES = [file + b"2" + file + rank for file in (b"a", b"b", b"c", b"d", b"e", b"f", b"g", b"h")
          for rank in (b"3", b"4")]
@@ -107,14 +107,7 @@ CHESS_FORBIDDEN = [b"setoption name Hash value 1", b"go", b"quit", b"go depth 1\
                    b"position startpos\ngo ponder", b"position startpos\ngo perft 3",
                    b"position fen 8/8/8/8/8/8/8/8 w - - 0 1\ngo depth 1", b"isready\nisready"]
 
-class BlankLineRecipe(Recipe):
-    """Requests end with a blank line: an empty one would be two."""
-
-    def all_odd(self) -> list[bytes]:
-        return [text for text in super().all_odd() if text]
-
-
-STOCKFISH = BlankLineRecipe(
+STOCKFISH = Recipe(
     name="stockfish", package="stockfish", version=["/usr/games/stockfish"],
     requests=[(b"isready", b"readyok\n"), (b"uci", re.compile(rb"id name (.*\n)+uciok\n")),
               (b"ucinewgame", b""), (BARE_KINGS.split(b"\n", maxsplit=1)[0], b""),
@@ -358,7 +351,7 @@ OCTAVE = Recipe(
             Poison(b"disp(1), disp(2)", expect=b"1\n2\n"),
             Poison(b"input('')", expect="bad-request"),
             Poison(b"while true; end", restart=True)],
-    plain=False, times=4)
+    times=4)
 
 
 def model_reply(line: bytes) -> bytes:
