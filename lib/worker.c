@@ -940,10 +940,13 @@ static void give_up_closed(struct worker *w)
 
 static void give_up_starting(struct worker *w)
 {
+	const struct coproc_options *o = &w->settings->o;
+	bool may_buffer = !w->has_output && !o->line_buffered && !o->pty;
 	char why[700];
 
-	snprintf(why, sizeof(why), "not ready within %lld ms (start-timeout)%s%s",
-		 (long long)w->settings->o.start_timeout_ms,
+	snprintf(why, sizeof(why), "not ready within %lld ms (start-timeout)%s%s%s",
+		 (long long)o->start_timeout_ms,
+		 may_buffer ? " (stdout may be block-buffered: try line-buffered = yes)" : "",
 		 *w->errlines.last ? "; last stderr: " : "", w->errlines.last);
 	give_up(w, COPROC_EV_START_FAILED, COPROC_UNAVAILABLE, COPROC_UNAVAILABLE, why);
 }
