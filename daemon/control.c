@@ -21,7 +21,7 @@ struct control_client {
 	TAILQ_ENTRY(control_client) link; /* control.clients */
 	struct control *control;          /* borrowed */
 	struct bufferevent *bev;          /* owned with its descriptor */
-	bool waits;                       /* for control_outcome() */
+	enum control_wait waits;          /* for control_outcome() */
 	bool eof;                         /* it sends no more */
 };
 
@@ -57,19 +57,20 @@ void control_refuse(struct control_client *c, const char *code, const char *text
 	evbuffer_add_printf(bufferevent_get_output(c->bev), "-%s %s\n", code, text);
 }
 
-void control_wait(struct control_client *c)
+void control_wait(struct control_client *c, enum control_wait what)
 {
-	c->waits = true;
+	c->waits = what;
 }
 
-void control_outcome(struct control *control, bool success, const char *text)
+void control_outcome(struct control *control, enum control_wait what, bool success,
+		     const char *text)
 {
 	struct control_client *c;
 
 	TAILQ_FOREACH (c, &control->clients, link) {
-		if (!c->waits)
+		if (c->waits != what)
 			continue;
-		c->waits = false;
+		c->waits = CONTROL_NOTHING;
 		if (success)
 			control_reply(c, text);
 		else

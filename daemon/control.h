@@ -22,6 +22,13 @@ struct control_client;
 
 TAILQ_HEAD(control_list, control_client);
 
+/* What the answer of a command may have to wait for. */
+enum control_wait {
+	CONTROL_NOTHING,
+	CONTROL_REPLACED, /* the process has been, or has not */
+	CONTROL_DRAINED,  /* nothing is being asked */
+};
+
 struct control {
 	struct unix_socket socket;   /* owned */
 	struct evconnlistener *ev;   /* owned */
@@ -50,10 +57,10 @@ void control_reply(struct control_client *client, const char *text);
 /* Answer with an error. */
 void control_refuse(struct control_client *client, const char *code, const char *text);
 
-/* The answer of this client comes with the next control_outcome(). */
-void control_wait(struct control_client *client);
+/* The answer of this client comes with the next control_outcome() of this kind. */
+void control_wait(struct control_client *client, enum control_wait what);
 
-/* What the waiting clients have waited for has succeeded or failed. */
-void control_outcome(struct control *c, bool success, const char *text);
+/* What these clients have waited for has succeeded or failed. */
+void control_outcome(struct control *c, enum control_wait what, bool success, const char *text);
 
 #endif

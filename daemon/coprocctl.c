@@ -23,7 +23,7 @@ static const char usage[] =
     "       coprocctl [OPTION...] repl\n"
     "       coprocctl [OPTION...] bench [--clients N] [--depth N] [--time DURATION] LINE...\n"
     "       coprocctl [OPTION...] status [--json] | clients [--json] | top [--interval DURATION]\n"
-    "       coprocctl [OPTION...] restart | reload | upgrade\n"
+    "       coprocctl [OPTION...] pause | drain | resume | restart | reload | upgrade\n"
     "       coprocctl probe [--request LINE]... [OPTION...] [--] COMMAND [ARG...]\n"
     "Ask the program behind a coprocd, one request for each LINE, else for each line of stdin.\n"
     "  -s, --socket SOCKET    the daemon's socket ($COPROCD_SOCKET, else " DEFAULT_SOCKET ")\n"
@@ -40,7 +40,7 @@ static const char usage[] =
     "  --depth N              unanswered requests of each (1)\n"
     "  --time DURATION        for how long (5s)\n"
     "  --json                 the results as a JSON object\n"
-    "status, clients, top, restart, reload and upgrade go to the daemon's control socket\n"
+    "status, clients, top and the commands behind them go to the daemon's control socket\n"
     "($COPROCD_CONTROL, else " DEFAULT_CONTROL ")\n"
     "  --json                 of status and clients: as a JSON object\n"
     "  --interval DURATION    of top: between two looks (1s)\n"
@@ -77,10 +77,13 @@ static const struct command commands[] = {
     {"bench", "SjcdT", true, false, ctl_bench}, {"status", "j", false, true, control},
     {"clients", "j", false, true, control},     {"top", "i", false, true, ctl_top},
     {"restart", "", false, true, control},      {"reload", "", false, true, control},
-    {"upgrade", "", false, true, control},
+    {"upgrade", "", false, true, control},      {"pause", "", false, true, control},
+    {"drain", "", false, true, control},        {"resume", "", false, true, control},
 };
 
-#define COMMAND_NAMES "ask, repl, bench, status, clients, top, restart, reload, upgrade and probe"
+#define COMMAND_NAMES                                                                              \
+	"ask, repl, bench, status, clients, top, pause, drain, resume, restart, reload, upgrade "  \
+	"and probe"
 
 /* A command of the control socket is passed on as it is. */
 static enum ctl_exit control(const struct ctl_options *options)

@@ -6,6 +6,7 @@
 #include "control.h"
 #include "coproc.h"
 #include "doors.h"
+#include "hold.h"
 #include "handover.h"
 #include "log.h"
 #include "logger.h"
@@ -43,6 +44,7 @@ struct server {
 	struct doors doors;
 	struct signals signals;
 	struct control control;
+	struct hold hold;
 	struct event *upgrade_retry;
 	int64_t upgrade_by_ms;
 	struct event *linger;
@@ -83,9 +85,10 @@ static void stop(struct server *s, int exit_code)
 		s->exit_code = exit_code;
 		supervise_stopping();
 		doors_close(&s->doors);
-		control_outcome(&s->control, false, "the daemon is stopping");
+		control_outcome(&s->control, CONTROL_REPLACED, false, "the daemon is stopping");
 	}
 	coproc_stop(s->engine);
+	hold_stop(&s->hold);
 }
 
 static void on_stop_signal(void *ctx, int sig)
@@ -184,7 +187,7 @@ static void on_reload(void *ctx)
 		return;
 	log_at(LOG_NOTICE, "SIGHUP: reading the options again and replacing the process");
 	if (begin_reload(s, error, sizeof(error)))
-		control_outcome(&s->control, false, error);
+		control_outcome(&s->control, CONTROL_REPLACED, false, error);
 }
 
 static void on_stats(void *ctx)
@@ -242,12 +245,12 @@ static void on_event(void *ctx, const struct coproc_event *event)
 	case COPROC_EV_REPLACED:
 		adopt_pending(s);
 		supervise_ready(event->text);
-		control_outcome(&s->control, true, event->text);
+		control_outcome(&s->control, CONTROL_REPLACED, true, event->text);
 		break;
 	case COPROC_EV_REPLACE_FAILED:
 		drop_pending(s);
 		supervise_ready(event->text);
-		control_outcome(&s->control, false, event->text);
+		control_outcome(&s->control, CONTROL_REPLACED, false, event->text);
 		break;
 	case COPROC_EV_STARTED:
 	case COPROC_EV_DESYNC:
@@ -320,9 +323,9 @@ static void command_restart(struct server *s, struct control_client *client)
 	char error[300];
 
 	log_at(LOG_NOTICE, "control: replacing the process");
-	control_wait(client);
+	control_wait(client, CONTROL_REPLACED);
 	if (coproc_replace(s->engine, NULL, error, sizeof(error)))
-		control_outcome(&s->control, false, error);
+		control_outcome(&s->control, CONTROL_REPLACED, false, error);
 }
 
 static void command_reload(struct server *s, struct control_client *client)
@@ -330,9 +333,9 @@ static void command_reload(struct server *s, struct control_client *client)
 	char error[600];
 
 	log_at(LOG_NOTICE, "control: reading the options again and replacing the process");
-	control_wait(client);
+	control_wait(client, CONTROL_REPLACED);
 	if (begin_reload(s, error, sizeof(error)))
-		control_outcome(&s->control, false, error);
+		control_outcome(&s->control, CONTROL_REPLACED, false, error);
 }
 
 static void on_upgrade(void *ctx);
@@ -345,6 +348,8 @@ static void on_command(void *ctx, struct control_client *client, const char *com
 		return;
 	if (s->stopping) {
 		control_refuse(client, "stopping", "the daemon is stopping");
+	} else if (hold_command(&s->hold, client, command)) {
+		return;
 	} else if (!strcmp(command, "restart")) {
 		command_restart(s, client);
 	} else if (!strcmp(command, "reload")) {
@@ -356,7 +361,7 @@ static void on_command(void *ctx, struct control_client *client, const char *com
 	} else {
 		control_refuse(client, "bad-request",
 			       "no such command; there are status [--json], clients [--json], "
-			       "restart, reload and upgrade");
+			       "pause, drain, resume, restart, reload and upgrade");
 	}
 }
 
@@ -536,6 +541,7 @@ static int set_up_core(struct server *s)
 	doors_init(&s->doors, s->base, &s->hall);
 	if (hall_init(&s->hall, s->base, s->engine, c, on_session_closed, s))
 		return give_up(s, EXIT_CODE_SYSTEM, error);
+	hold_init(&s->hold, s->base, &s->hall, s->engine, &s->control);
 	return 0;
 }
 
@@ -591,6 +597,7 @@ static int take_up(struct server *s, struct unpack *state)
 static void tear_down(struct server *s)
 {
 	doors_close(&s->doors);
+	hold_finish(&s->hold);
 	control_finish(&s->control);
 	if (s->hall.base)
 		hall_finish(&s->hall);

@@ -364,6 +364,10 @@ static bool may_ask(struct session *s, size_t len)
 		return false;
 	if (s->is_waiting || is_crowded(s))
 		return false;
+	if (s->hall->paused) {
+		wait_for_room(s);
+		return false;
+	}
 	/* What is longer is refused, which needs no room. */
 	len = MIN(len, c->engine.max_request);
 	if (c->overload == OVERLOAD_WAIT &&
@@ -725,6 +729,8 @@ void hall_resume(struct hall *h)
 {
 	struct session *s;
 
+	if (h->paused)
+		return;
 	while (coproc_has_spare(h->engine) && (s = TAILQ_FIRST(&h->crowded))) {
 		uncrowd(s);
 		session_mark_dirty(s);
@@ -741,6 +747,12 @@ void hall_resume(struct hall *h)
 		settle_session(s);
 	}
 	h->served = NULL;
+}
+
+void hall_pause(struct hall *h, bool paused)
+{
+	h->paused = paused;
+	hall_resume(h);
 }
 
 bool hall_has_unwritten(const struct hall *h)

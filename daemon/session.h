@@ -41,6 +41,7 @@ struct hall {
 	bool flushing;
 	char *area; /* what sessions read into, one after the other */
 	unsigned count;
+	bool paused;               /* no more requests are taken */
 	struct denied_list denied; /* refused connections */
 	uint64_t last_id;
 	uint64_t bytes_in, bytes_out;
@@ -93,6 +94,9 @@ int hall_admit(struct hall *h, int fd, const struct config_listen *rules) WARN_U
 
 /* The queue has room, or no backlog: let the sessions that wait for it go on, in order. */
 void hall_resume(struct hall *h);
+
+/* Take no more requests from any session, or take them again. */
+void hall_pause(struct hall *h, bool paused);
 
 /* Write the state of all sessions, descriptors included. */
 void hall_save(const struct hall *h, struct pack *p);

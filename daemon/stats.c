@@ -10,12 +10,14 @@
 #include <string.h>
 #include <utf8proc.h>
 
-static const char *state_name(const struct coproc_stats *t)
+static const char *state_name(const struct coproc_stats *t, const struct hall *hall)
 {
 	if (t->stopping)
 		return "stopping";
 	if (t->failed)
 		return "failed";
+	if (hall->paused)
+		return "paused";
 	return t->ready ? "ready" : "starting";
 }
 
@@ -93,7 +95,7 @@ const char *stats_table(struct coproc *engine, const struct hall *hall,
 	    "other errors: %llu\nlate replies: %llu\nstarts: %llu\nfailures: %llu\n"
 	    "replacements: %llu\nrecycled: %llu\nends by cause: exited %llu, start failed %llu, "
 	    "desync %llu, hung %llu, recycled %llu, replaced %llu\nlast failure: %s",
-	    state_name(&t), (int)t.pid,
+	    state_name(&t, hall), (int)t.pid,
 	    t.ready_since_ms < 0 ? -1LL : (long long)(clock_now_ms() - t.ready_since_ms), t.workers,
 	    t.ready, hall->count, t.waiting, t.waiting_bytes, t.in_flight,
 	    (unsigned long long)t.accepted, (unsigned long long)t.answered,
@@ -150,7 +152,7 @@ const char *stats_json(struct coproc *engine, const struct hall *hall,
 	    "\"recycled\":%llu,\"bytes_in\":%llu,\"bytes_out\":%llu,\"causes\":{\"exited\":%llu,"
 	    "\"start_failed\":%llu,\"desync\":%llu,\"hung\":%llu,\"recycled\":%llu,"
 	    "\"replaced\":%llu},\"last_failure\":\"%s\"}",
-	    state_name(&t), (int)t.pid,
+	    state_name(&t, hall), (int)t.pid,
 	    t.ready_since_ms < 0 ? -1LL : (long long)(clock_now_ms() - t.ready_since_ms), t.workers,
 	    t.ready, hall->count, t.waiting, t.waiting_bytes, t.in_flight,
 	    (unsigned long long)t.accepted, (unsigned long long)t.answered,

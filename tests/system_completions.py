@@ -18,8 +18,8 @@ COPROCD = os.environ["COPROCD"]
 CTL = os.environ["COPROCCTL"]
 ROOT = Path(os.environ["SOURCE_ROOT"])
 FOLDER = ROOT / "contrib" / "completions"
-COMMANDS = {"ask", "repl", "bench", "status", "clients", "top", "restart", "reload", "upgrade",
-            "probe"}
+COMMANDS = {"ask", "repl", "bench", "status", "clients", "top", "pause", "drain", "resume", "restart",
+            "reload", "upgrade", "probe"}
 
 
 def output(*argv: str) -> str:
@@ -113,7 +113,7 @@ def test_bash_completes_the_program_behind_the_options(_: Path) -> None:
 
 def test_bash_completes_commands_and_options_of_the_tool(_: Path) -> None:
     assert bash("coprocctl", "") == COMMANDS
-    assert bash("coprocctl", "-s", "x", "re") == {"repl", "restart", "reload"}
+    assert bash("coprocctl", "-s", "x", "re") == {"repl", "resume", "restart", "reload"}
     found = set().union(*(bash("coprocctl", *([c] if c else []), "--") for c in COMMANDS | {""}))
     assert found - {"--"} == help_options(CTL) | help_options(CTL, "probe") | {"--version",
                                                                             "--help"}, found

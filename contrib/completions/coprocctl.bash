@@ -37,7 +37,7 @@ _coprocctl_options() {
 	bench) echo "$common --status --clients --depth --time --json" ;;
 	status | clients) echo "$common --json" ;;
 	top) echo "$common --interval" ;;
-	restart | reload | upgrade) echo "$common" ;;
+	pause | drain | resume | restart | reload | upgrade) echo "$common" ;;
 	probe) echo '--hello --request --time-limit --help --' ;;
 	esac
 }
@@ -84,7 +84,7 @@ _coprocctl() {
 	elif [[ $cur == -* ]]; then
 		_coprocctl_lines -W "$(_coprocctl_options "$command")"
 	elif [[ -z $command ]]; then
-		_coprocctl_lines -W 'ask repl bench status clients top restart reload upgrade probe'
+		_coprocctl_lines -W 'ask repl bench status clients top pause drain resume restart reload upgrade probe'
 	elif [[ $command == probe ]]; then
 		_coprocctl_program "$COMP_CWORD"
 	fi

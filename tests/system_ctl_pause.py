@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The control socket: pause, drain and resume; TAP.
+
+environment: COPROCD, COPROCCTL, FAKE_COPROC
+"""
+import subprocess
+import sys
+from pathlib import Path
+
+from ctl_rig import CTL, Daemon, ok, running, status_of, wait_status
+from tap import DEADLINE, run_all
+
+
+def asking(d: Daemon, *lines: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([CTL, "-s", d.plain, "ask", *lines], stdout=subprocess.PIPE)
+
+
+def test_requests_wait_while_paused(directory: Path) -> None:
+    for overload in ("reject", "wait"):
+        (directory / overload).mkdir()
+        with running(directory / overload, "--overload", overload) as d:
+            ok("-s", d.control, "pause")
+            assert status_of(d)["state"] == "paused"
+            with asking(d, "a", "b") as one, asking(d, "c") as two:
+                wait_status(d, "clients", 2)
+                status = status_of(d)
+                assert status["accepted"] == 0 == status["waiting"], status
+                ok("-s", d.control, "restart")
+                assert one.poll() is None is two.poll()
+                ok("-s", d.control, "resume")
+                assert one.communicate(timeout=DEADLINE)[0] == b"a\nb\n"
+                assert two.communicate(timeout=DEADLINE)[0] == b"c\n"
+            assert status_of(d)["state"] == "ready"
+
+
+def test_drain_answers_once_the_process_rests(directory: Path) -> None:
+    with running(directory) as d:
+        with asking(d, "!sleep 400 x", "y") as one:
+            wait_status(d, "in_flight", 1)
+            ok("-s", d.control, "drain")
+            status = status_of(d)
+            assert (status["in_flight"], status["waiting"]) == (0, 0), status
+            assert status["state"] == "paused" and status["answered"] >= 1, status
+            ok("-s", d.control, "resume")
+            assert one.communicate(timeout=DEADLINE)[0] == b"x\ny\n"
+
+
+def test_a_drain_that_is_resumed_fails(directory: Path) -> None:
+    with running(directory) as d:
+        with asking(d, "!sleep 600 x") as one:
+            wait_status(d, "in_flight", 1)
+            with subprocess.Popen([CTL, "-s", d.control, "drain"], stderr=subprocess.PIPE) as drain:
+                wait_status(d, "state", "paused")
+                ok("-s", d.control, "resume")
+                err = drain.communicate(timeout=DEADLINE)[1]
+                assert drain.returncode == 13 and b"resumed before" in err, err
+            assert one.communicate(timeout=DEADLINE)[0] == b"x\n"
+
+
+def test_a_paused_daemon_stops_and_tells_those_who_wait(directory: Path) -> None:
+    with running(directory) as d:
+        ok("-s", d.control, "pause")
+        with asking(d, "a") as one:
+            wait_status(d, "clients", 1)
+            d.stop()
+            one.communicate(timeout=DEADLINE)
+            assert one.returncode in (19, 4), one.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(run_all([test for name, test in list(globals().items())
+                      if name.startswith("test_")]))
