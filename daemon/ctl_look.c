@@ -51,6 +51,23 @@ int64_t look_number(const struct look *look, const char *key)
 	return json_integer_value(json_object_get(look->status, key));
 }
 
+static uint64_t latency(const struct look *look, size_t n)
+{
+	const json_t *list = json_object_get(look->status, "latency_log2_us");
+
+	return (uint64_t)json_integer_value(json_array_get(list, n));
+}
+
+void look_latencies(const struct look *before, const struct look *now,
+		    uint64_t counts[LATENCY_COUNTS])
+{
+	for (size_t n = 0; n < LATENCY_COUNTS; n++) {
+		uint64_t old = latency(before, n), all = latency(now, n);
+
+		counts[n] = all > old ? all - old : 0; /* it may have been started anew */
+	}
+}
+
 const char *look_text(const struct look *look, const char *key)
 {
 	const char *text = json_string_value(json_object_get(look->status, key));

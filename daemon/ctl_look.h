@@ -4,6 +4,8 @@
 
 /* What the control socket says of a daemon, as numbers. */
 
+#include "latency.h"
+
 #include <jansson.h>
 #include <stdint.h>
 
@@ -30,6 +32,13 @@ void look_finish(struct look *look);
 
 /* A number of the status; @key "causes.hung" is within an object. 0 if it is not there. */
 int64_t look_number(const struct look *look, const char *key);
+
+/*
+ * How long answered requests took, as coproc_stats.latency: of those between two
+ * looks, or of all if @before is without a status.
+ */
+void look_latencies(const struct look *before, const struct look *now,
+		    uint64_t counts[LATENCY_COUNTS]);
 
 /* A text of the status; borrowed. "" if it is not there. */
 const char *look_text(const struct look *look, const char *key);

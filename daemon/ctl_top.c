@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { HISTORY = 512, GRAPH_ROWS = 6, LABEL = 13 };
+enum { HISTORY = 512, GRAPH_ROWS = 6, LABEL = 13, BARS = 12, CLIENT_ROWS = 5 };
 
 struct top {
 	const struct ctl_options *options; /* borrowed */
@@ -148,6 +148,50 @@ static int graph(const struct top *t, int row)
 	return row;
 }
 
+/* "< 64 us", "< 131 ms". */
+static const char *limit_text(uint64_t us, char *dst, size_t size)
+{
+	if (us < 10000)
+		snprintf(dst, size, "< %llu us", (unsigned long long)us);
+	else if (us < 10000000)
+		snprintf(dst, size, "< %llu ms", (unsigned long long)us / 1000);
+	else
+		snprintf(dst, size, "< %llu s", (unsigned long long)us / 1000000);
+	return dst;
+}
+
+/* How long all answered requests took, as bars. */
+static int latencies(const struct top *t, int row)
+{
+	static const struct look none;
+	static const double parts[] = {0.5, 0.9, 0.99};
+	uint64_t counts[LATENCY_COUNTS], most = 1;
+	unsigned first = LATENCY_COUNTS, last = 0, bars;
+	char limit[32];
+
+	look_latencies(&none, &t->now, counts);
+	for (unsigned n = 0; n < LATENCY_COUNTS; n++) {
+		most = MAX(most, counts[n]);
+		first = counts[n] ? MIN(first, n) : first;
+		last = counts[n] ? n : last;
+	}
+	mvprintw(row++, 1, "%-*s", LABEL, "latency");
+	for (size_t i = 0; first <= last && i < ARRAY_SIZE(parts); i++)
+		printw("%sp%.0f %s", i ? ", " : "", parts[i] * 100,
+		       limit_text(latency_within_us(counts, parts[i]), limit, sizeof(limit)));
+	/* The longest, as many as leave room for some clients. */
+	bars = (unsigned)MAX(MIN(LINES - row - CLIENT_ROWS, BARS), 0);
+	for (unsigned n = MAX(first, last + 1 - MIN(bars, last + 1)); n <= last; n++, row++) {
+		int width = (int)((double)counts[n] * MAX(COLS - 30, 1) / (double)most);
+
+		mvprintw(row, 1, "%10s %12llu ", limit_text(UINT64_C(1) << n, limit, sizeof(limit)),
+			 (unsigned long long)counts[n]);
+		for (int i = 0; i < width; i++)
+			addch('#');
+	}
+	return row;
+}
+
 static void clients(const struct top *t, int row)
 {
 	json_t *list = json_object_get(t->now.clients, "clients"), *c;
@@ -178,6 +222,7 @@ static void draw(const struct top *t)
 	headline(t);
 	row = counters(t, 2);
 	row = graph(t, row + 1);
+	row = latencies(t, row + 1);
 	clients(t, row + 1);
 	refresh();
 }

@@ -278,7 +278,7 @@ static void on_room(void *ctx)
 
 static void reply_status(struct server *s, struct control_client *client, bool json)
 {
-	char text[2400];
+	char text[3600];
 
 	if (json)
 		stats_json(s->engine, &s->hall, &s->causes, text, sizeof(text));

@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "coproc.h"
+#include "latency.h"
 #include "session.h"
 
 #include <stdio.h>
@@ -81,6 +82,22 @@ void stats_count(struct stats_causes *causes, const struct coproc_event *event)
 	}
 }
 
+/* "[0,3,17]", without what is 0 at the end; @size must do for all. */
+static const char *list_latencies(const uint64_t *latency, char *dst, size_t size)
+{
+	unsigned count = COPROC_LATENCIES;
+	size_t n = 1;
+
+	while (count && !latency[count - 1])
+		count--;
+	dst[0] = '[';
+	for (unsigned i = 0; i < count; i++)
+		n += (size_t)snprintf(dst + n, size - n, "%s%llu", i ? "," : "",
+				      (unsigned long long)latency[i]);
+	snprintf(dst + n, size - n, "]");
+	return dst;
+}
+
 const char *stats_table(struct coproc *engine, const struct hall *hall,
 			const struct stats_causes *causes, char *dst, size_t size)
 {
@@ -94,7 +111,8 @@ const char *stats_table(struct coproc *engine, const struct hall *hall,
 	    "timeouts: %llu\ncrashed: %llu\ndesync: %llu\nrefused: %llu\ncancelled: %llu\n"
 	    "other errors: %llu\nlate replies: %llu\nstarts: %llu\nfailures: %llu\n"
 	    "replacements: %llu\nrecycled: %llu\nends by cause: exited %llu, start failed %llu, "
-	    "desync %llu, hung %llu, recycled %llu, replaced %llu\nlast failure: %s",
+	    "desync %llu, hung %llu, recycled %llu, replaced %llu\n"
+	    "latency: p50 < %llu us, p90 < %llu us, p99 < %llu us\nlast failure: %s",
 	    state_name(&t, hall), (int)t.pid,
 	    t.ready_since_ms < 0 ? -1LL : (long long)(clock_now_ms() - t.ready_since_ms), t.workers,
 	    t.ready, hall->count, t.waiting, t.waiting_bytes, t.in_flight,
@@ -107,7 +125,11 @@ const char *stats_table(struct coproc *engine, const struct hall *hall,
 	    (unsigned long long)t.recycled, (unsigned long long)causes->exited,
 	    (unsigned long long)causes->start_failed, (unsigned long long)causes->desync,
 	    (unsigned long long)causes->hung, (unsigned long long)causes->recycled,
-	    (unsigned long long)causes->replaced, *t.last_failure ? t.last_failure : "none");
+	    (unsigned long long)causes->replaced,
+	    (unsigned long long)latency_within_us(t.latency, 0.5),
+	    (unsigned long long)latency_within_us(t.latency, 0.9),
+	    (unsigned long long)latency_within_us(t.latency, 0.99),
+	    *t.last_failure ? t.last_failure : "none");
 	return dst;
 }
 
@@ -138,7 +160,7 @@ const char *stats_json(struct coproc *engine, const struct hall *hall,
 		       const struct stats_causes *causes, char *dst, size_t size)
 {
 	struct coproc_stats t;
-	char failure[2 * sizeof(t.last_failure)];
+	char failure[2 * sizeof(t.last_failure)], latencies[COPROC_LATENCIES * 21 + 3];
 
 	coproc_get_stats(engine, &t);
 	escape_json(t.last_failure, failure, sizeof(failure));
@@ -151,7 +173,7 @@ const char *stats_json(struct coproc *engine, const struct hall *hall,
 	    "\"late\":%llu,\"starts\":%llu,\"failures\":%llu,\"replacements\":%llu,"
 	    "\"recycled\":%llu,\"bytes_in\":%llu,\"bytes_out\":%llu,\"causes\":{\"exited\":%llu,"
 	    "\"start_failed\":%llu,\"desync\":%llu,\"hung\":%llu,\"recycled\":%llu,"
-	    "\"replaced\":%llu},\"last_failure\":\"%s\"}",
+	    "\"replaced\":%llu},\"latency_log2_us\":%s,\"last_failure\":\"%s\"}",
 	    state_name(&t, hall), (int)t.pid,
 	    t.ready_since_ms < 0 ? -1LL : (long long)(clock_now_ms() - t.ready_since_ms), t.workers,
 	    t.ready, hall->count, t.waiting, t.waiting_bytes, t.in_flight,
@@ -165,7 +187,8 @@ const char *stats_json(struct coproc *engine, const struct hall *hall,
 	    (unsigned long long)hall->bytes_out, (unsigned long long)causes->exited,
 	    (unsigned long long)causes->start_failed, (unsigned long long)causes->desync,
 	    (unsigned long long)causes->hung, (unsigned long long)causes->recycled,
-	    (unsigned long long)causes->replaced, failure);
+	    (unsigned long long)causes->replaced,
+	    list_latencies(t.latency, latencies, sizeof(latencies)), failure);
 	return dst;
 }
 

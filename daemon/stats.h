@@ -24,7 +24,11 @@ void stats_count(struct stats_causes *causes, const struct coproc_event *event);
 const char *stats_table(struct coproc *engine, const struct hall *hall,
 			const struct stats_causes *causes, char *dst, size_t size);
 
-/* The same as one line of JSON, an object of numbers but for state and last_failure. */
+/*
+ * The same as one line of JSON, an object of numbers but for state and
+ * last_failure, the object `causes`, and the list `latency_log2_us`, which is
+ * coproc_stats.latency.
+ */
 const char *stats_json(struct coproc *engine, const struct hall *hall,
 		       const struct stats_causes *causes, char *dst, size_t size);
 

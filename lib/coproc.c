@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "filter.h"
 #include "handover.h"
+#include "latency.h"
 #include "log.h"
 #include "pool.h"
 #include "queue.h"
@@ -46,7 +47,7 @@ struct coproc {
 	uint64_t seq;
 	struct event flush; /* activated at most once per turn of the loop */
 	bool flushing;
-	int64_t turn_ms; /* when the first request of this turn came */
+	int64_t turn_us; /* when the first request or reply of this turn came */
 	bool turn_known;
 	struct event timer;
 	int64_t timer_at_ms; /* when it fires, CLOCK_NEVER if it is not set */
@@ -96,6 +97,17 @@ static const struct coproc_options *options(const struct coproc *e)
 
 /* ---- the end of a request ---- */
 
+/* The time, asked for once in a turn of the loop in which requests or replies come. */
+static int64_t turn_us(struct coproc *e)
+{
+	const struct coproc_platform *p = &e->platform;
+
+	if (!e->turn_known)
+		e->turn_us = p->now_us ? p->now_us(p->ctx) : p->now_ms(p->ctx) * 1000;
+	e->turn_known = true;
+	return e->turn_us;
+}
+
 static void count_ending(struct coproc_stats *s, enum coproc_code code)
 {
 	if (code == COPROC_OK)
@@ -129,6 +141,8 @@ static void finish(struct coproc *e, struct coproc_request *r, enum coproc_code 
 	struct coproc_reply reply = {.code = code, .bytes = bytes, .len = len};
 
 	count_ending(&e->stats, code);
+	if (code == COPROC_OK)
+		latency_add(e->stats.latency, turn_us(e) - r->arrival_us);
 	r->done(r->ctx, &reply);
 }
 
@@ -285,15 +299,6 @@ bool coproc_has_spare(struct coproc *e)
 	return e->spare > 0;
 }
 
-/* The time, asked for once in a turn of the loop in which requests come. */
-static int64_t turn_ms(struct coproc *e)
-{
-	if (!e->turn_known)
-		e->turn_ms = now_ms(e);
-	e->turn_known = true;
-	return e->turn_ms;
-}
-
 /* @verdict: what the filter says */
 static enum coproc_code submit(struct coproc *e, struct coproc_request *r, const char *bytes,
 			       size_t len, coproc_done_fn done, void *ctx,
@@ -320,7 +325,7 @@ static enum coproc_code submit(struct coproc *e, struct coproc_request *r, const
 				     .done = done,
 				     .ctx = ctx,
 				     .seq = ++e->seq,
-				     .arrival_ms = turn_ms(e)};
+				     .arrival_us = turn_us(e)};
 	TAILQ_INSERT_TAIL(&e->live, r, live);
 	queue_push(&e->queue, r);
 	e->spare -= e->spare > 0;
@@ -414,7 +419,8 @@ int64_t coproc_next_deadline_ms(const struct coproc *e)
 	const struct coproc_request *oldest = TAILQ_FIRST(&e->live);
 
 	if (oldest)
-		at = MIN(at, clock_deadline_ms(oldest->arrival_ms, options(e)->request_timeout_ms));
+		at = MIN(at, clock_deadline_ms(oldest->arrival_us / 1000,
+					       options(e)->request_timeout_ms));
 	return e->phase == STOP_DRAINING ? MIN(at, e->stop_by_ms) : at;
 }
 
@@ -485,7 +491,8 @@ static void expire(struct coproc *e, int64_t now)
 	struct coproc_request *r;
 	char text[120];
 
-	while ((r = TAILQ_FIRST(&e->live)) && clock_deadline_ms(r->arrival_ms, timeout_ms) <= now) {
+	while ((r = TAILQ_FIRST(&e->live)) &&
+	       clock_deadline_ms(r->arrival_us / 1000, timeout_ms) <= now) {
 		bool had_process = r->worker || pool_ready(&e->pool), silent;
 
 		snprintf(text, sizeof(text), "%s within %lld ms",
@@ -701,14 +708,14 @@ int coproc_load(struct coproc *e, struct unpack *u)
 void coproc_request_save(const struct coproc_request *r, struct pack *p)
 {
 	pack_u64(p, r->seq);
-	pack_u64(p, (uint64_t)r->arrival_ms);
+	pack_u64(p, (uint64_t)r->arrival_us);
 	pack_u64(p, r->resent);
 }
 
 void coproc_request_load(struct coproc_request *r, struct unpack *u)
 {
 	*r = (struct coproc_request){.seq = unpack_u64(u)};
-	r->arrival_ms = (int64_t)unpack_u64(u);
+	r->arrival_us = (int64_t)unpack_u64(u);
 	r->resent = (unsigned)unpack_u64(u);
 }
 

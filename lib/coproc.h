@@ -80,7 +80,7 @@ struct coproc_request {
 	coproc_done_fn done;
 	void *ctx;
 	uint64_t seq; /* place in the order of arrival */
-	int64_t arrival_ms;
+	int64_t arrival_us;
 	uint32_t flight; /* its place with the worker */
 	unsigned resent; /* times it was sent again after a crash */
 };
@@ -254,8 +254,16 @@ struct coproc_platform {
 	void *ctx;
 };
 
+#define COPROC_LATENCIES 32
+
 /* Counters since coproc_new(), and the present state. */
 struct coproc_stats {
+	/*
+	 * How long requests that were answered took from their arrival, by a clock
+	 * looked at once in a turn of the loop: latency[n] took less than 2^n
+	 * microseconds and no less than half of that, the last one all that was longer.
+	 */
+	uint64_t latency[COPROC_LATENCIES];
 	uint64_t accepted, answered, timeouts, crashed, desyncs, refused, cancelled, other_errors;
 	uint64_t late; /* replies that came to a tombstone */
 	uint64_t starts, failures, replacements, recycled;

@@ -33,6 +33,17 @@ def test_status_as_json_counts_by_cause(directory: Path) -> None:
         assert "ends by cause: exited 1, start failed 0, desync 1, hung 1" in text
 
 
+def test_status_tells_how_long_requests_took(directory: Path) -> None:
+    with running(directory) as d:
+        assert status_of(d)["latency_log2_us"] == []
+        ctl("-s", d.plain, "ask", "a", "b", "!sleep 70 c")
+        counts = status_of(d)["latency_log2_us"]
+        assert sum(counts) == 3 == status_of(d)["answered"], counts
+        assert sum(counts[17:]) >= 1, counts  # 2^16 us are 66 ms
+        text = ok("-s", d.control, "status").decode()
+        assert "\nlatency: p50 < " in text and "latency: p50 < 1 us, p90 < 1 us" not in text, text
+
+
 def test_status_as_json_holds_any_last_failure(directory: Path) -> None:
     with running(directory) as d:
         ctl("-s", d.plain, "ask", '!stderr a "quote" \\ 雲 \x01', "!die 3")

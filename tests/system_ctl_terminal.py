@@ -123,10 +123,23 @@ def test_top_shows_what_happens_and_quits(directory: Path) -> None:
                               stdout=subprocess.DEVNULL) as bench:
             terminal.expect_screen(r"^ throughput  +\d+\.\d/s accepted, [1-9]\d*\.\d/s answered")
             terminal.expect_screen(r"^answered, up to \d+|^ answered, up to [1-9]\d+")
-            terminal.expect_screen(rf"\|\n+ +CLIENT +UID +PID.*\n +\d+ +\d+ +{bench.pid} +\d")
+            terminal.expect_screen(r"^ latency +p50 < \d+ [um]s, p90 < \d+ [um]s, p99 < \d+ [um]s$")
+            terminal.expect_screen(r"^ +< \d+ [um]s +[1-9]\d* #{20,}$")
+            terminal.expect_screen(rf"\n+ +CLIENT +UID +PID.*\n +\d+ +\d+ +{bench.pid} +\d")
         terminal.expect_screen(r"^ queue +waiting 0, bytes 0, in flight 0, clients 0$")
         ctl("-s", d.plain, "ask", "!die 3")
         terminal.expect_screen(r"^ restarts +exited 1, .*\n last failure +exited with status 3")
+        terminal.type("q")
+        assert terminal.finish() == 0
+
+
+def test_top_leaves_room_for_the_clients(directory: Path) -> None:
+    with running(directory) as d, top(d, 24, 80) as terminal:
+        ctl("-s", d.plain, "ask", *(f"!sleep {ms} x" for ms in (1, 2, 4, 8, 16, 32, 64)))
+        with subprocess.Popen([CTL, "-s", d.plain, "ask"], stdin=subprocess.PIPE,
+                              stdout=subprocess.DEVNULL) as one:
+            terminal.expect_screen(rf"\n +CLIENT +UID +PID.*\n +\d+ +\d+ +{one.pid} +\d")
+            one.communicate(b"")
         terminal.type("q")
         assert terminal.finish() == 0
 
