@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "listener.h"
 
+#include "clock.h"
 #include "fd.h"
 #include "log.h"
 #include "session.h"
@@ -81,18 +82,20 @@ static bool is_allowed(const struct listener *l, int fd)
 }
 
 /* Tell a peer that may not ask, and close. */
-static void deny(const struct listener *l, int fd)
+static void deny(struct listener *l, int fd)
 {
 	const char *text = l->rules->replies == REPLIES_STATUS
 			       ? "-denied this user may not ask here\n"
 			       : "coprocd: error: denied: this user may not ask here\n";
 	struct ucred cred = {.uid = (uid_t)-1, .gid = (gid_t)-1};
 	socklen_t len = sizeof(cred);
+	char more[60];
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
 		cred.pid = 0;
-	log_at(LOG_WARNING, "%s: uid %d, gid %d, pid %d denied (allow-user, allow-group)", l->name,
-	       (int)cred.uid, (int)cred.gid, (int)cred.pid);
+	if (log_may(&l->denials, clock_now_ms(), more, sizeof(more)))
+		log_at(LOG_WARNING, "%s: uid %d, gid %d, pid %d denied (allow-user, allow-group)%s",
+		       l->name, (int)cred.uid, (int)cred.gid, (int)cred.pid, more);
 	/* The socket's buffer is empty: the line fits, or the peer is gone. */
 	if (send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		fd_close(&fd);

@@ -8,6 +8,7 @@
  */
 
 #include "config.h"
+#include "log.h"
 #include "macros.h"
 #include "socket.h"
 
@@ -25,6 +26,7 @@ struct listener {
 	char *name;                        /* owned; the path or fd:NAME */
 	bool paused;                       /* by max-clients */
 	bool starved;                      /* descriptors have run out; said once */
+	struct log_limit denials;
 };
 
 /*

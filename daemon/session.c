@@ -52,10 +52,13 @@ void session_mark_dirty(struct session *s)
 /* The session can be served no longer; it is closed at the end of the turn. */
 static void break_off(struct session *s, const char *why)
 {
+	char more[60];
+
 	if (s->broken)
 		return;
-	log_at(LOG_WARNING, "session %llu (uid %d, pid %d): %s, closing", (unsigned long long)s->id,
-	       (int)s->uid, (int)s->pid, why);
+	if (log_may(&s->hall->breaks, clock_now_ms(), more, sizeof(more)))
+		log_at(LOG_WARNING, "session %llu (uid %d, pid %d): %s, closing%s",
+		       (unsigned long long)s->id, (int)s->uid, (int)s->pid, why, more);
 	s->broken = true;
 	session_mark_dirty(s);
 }

@@ -13,6 +13,7 @@
 #include "buf.h"
 #include "config.h"
 #include "denied.h"
+#include "log.h"
 #include "macros.h"
 #include "pack.h"
 
@@ -43,6 +44,7 @@ struct hall {
 	unsigned count;
 	bool paused;               /* no more requests are taken */
 	struct denied_list denied; /* refused connections */
+	struct log_limit breaks;   /* sessions broken off */
 	uint64_t last_id;
 	uint64_t bytes_in, bytes_out;
 	void (*on_closed)(void *ctx); /* a session has ended */

@@ -73,6 +73,19 @@ static size_t escape_one(char out[9], const char *p, size_t len)
 	return 1;
 }
 
+bool log_may(struct log_limit *l, int64_t now_ms, char *text, size_t size)
+{
+	if (now_ms < l->next_ms) {
+		l->suppressed++;
+		return false;
+	}
+	*text = '\0';
+	if (l->suppressed)
+		snprintf(text, size, " (and %u more like it, not logged)", l->suppressed);
+	*l = (struct log_limit){.next_ms = now_ms + 1000};
+	return true;
+}
+
 char *log_escape(char *dst, size_t size, const char *bytes, size_t len)
 {
 	static const char cut[] = "...";

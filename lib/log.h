@@ -9,7 +9,9 @@
 
 #include "macros.h"
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <syslog.h> /* the level names LOG_ERR .. LOG_DEBUG */
 
 /* Receives one finished line without its newline. @level: LOG_ERR .. LOG_DEBUG. */
@@ -26,6 +28,18 @@ int log_level(void);
 
 /* Format one line (cut at 1 KiB) and hand it to the handler; never fails. */
 void log_at(int level, const char *fmt, ...) PRINTF(2, 3);
+
+/* What keeps a message that others cause from filling the log; zeroed memory to begin with. */
+struct log_limit {
+	int64_t next_ms;     /* not before, by the clock of the caller */
+	unsigned suppressed; /* left out since the last */
+};
+
+/*
+ * Whether a message may be logged: one a second. If so, @text is set to a remark
+ * about those left out before it, to be put behind it ("" if there were none).
+ */
+bool log_may(struct log_limit *l, int64_t now_ms, char *text, size_t size);
 
 /*
  * Make foreign bytes fit to be shown: printable ASCII and valid UTF-8 above

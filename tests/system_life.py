@@ -308,6 +308,7 @@ def test_only_allowed_users_may_ask_and_others_are_logged(directory: Path) -> No
     with open(directory / "log", "wb") as log, subprocess.Popen(argv, stderr=log) as process:
         try:
             wait_until("the socket", (directory / "s").exists)
+            began = time.monotonic()
             # Again and again: what a client has sent unread must not cost it the answer.
             for _ in range(20 if WRAPPER else 100):
                 reply = ask(directory / "s", "x")
@@ -316,8 +317,10 @@ def test_only_allowed_users_may_ask_and_others_are_logged(directory: Path) -> No
                                       need("nc"), "-NU", f"{directory}/s"], input="hello\n",
                                      text=True, capture_output=True, timeout=DEADLINE, check=False)
             assert allowed.stdout == "hello\n", allowed
-            wait_until("the log", lambda: f"uid {os.getuid()}," in
-                       (directory / "log").read_text())
+            text = (directory / "log").read_text
+            wait_until("the log", lambda: f"uid {os.getuid()}," in text())
+            lines, seconds = text().count(" denied (allow-"), time.monotonic() - began
+            assert lines <= seconds + 2, f"{lines} lines in {seconds} s"
         finally:
             process.terminate()
 

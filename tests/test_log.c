@@ -123,6 +123,22 @@ static void test_log_escape_never_cuts_a_character_in_two(void **state)
 	}
 }
 
+static void test_log_a_message_that_others_cause_comes_once_a_second(void **state)
+{
+	struct log_limit limit = {0};
+	char text[60];
+
+	(void)state;
+	assert_true(log_may(&limit, 5000, text, sizeof(text)));
+	assert_string_equal(text, "");
+	for (int i = 0; i < 1000; i++)
+		assert_false(log_may(&limit, 5000 + i, text, sizeof(text)));
+	assert_true(log_may(&limit, 6000, text, sizeof(text)));
+	assert_string_equal(text, " (and 1000 more like it, not logged)");
+	assert_true(log_may(&limit, 7000, text, sizeof(text)));
+	assert_string_equal(text, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -134,6 +150,7 @@ int main(void)
 	    cmocka_unit_test(test_log_escape_shows_every_kind_of_byte),
 	    cmocka_unit_test(test_log_escape_cuts_without_overrun_and_says_so),
 	    cmocka_unit_test(test_log_escape_never_cuts_a_character_in_two),
+	    cmocka_unit_test(test_log_a_message_that_others_cause_comes_once_a_second),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
