@@ -9,7 +9,7 @@
 
 #define BUF_MIN 256
 
-int buf_reserve(struct buf *b, size_t n, char **out)
+int buf_grow(struct buf *b, size_t n, char **out)
 {
 	if (b->cap - b->off - b->len < n && b->off > b->len) {
 		memcpy(b->mem, b->mem + b->off, b->len);

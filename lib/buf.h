@@ -32,7 +32,10 @@ static inline char *buf_bytes(const struct buf *b)
  *
  * Returns 0 or -ENOMEM, which leaves @b as it was.
  */
-int buf_reserve(struct buf *b, size_t n, char **out) WARN_UNUSED;
+static inline int buf_reserve(struct buf *b, size_t n, char **out) WARN_UNUSED;
+
+/* The same where it is not there yet; for buf_reserve(). */
+int buf_grow(struct buf *b, size_t n, char **out) WARN_UNUSED;
 
 /* Count @n bytes, written where buf_reserve() said, as present. */
 void buf_commit(struct buf *b, size_t n);
@@ -48,5 +51,13 @@ void buf_release(struct buf *b, size_t keep);
 
 /* Free the memory; @b is then an empty buffer. */
 void buf_finish(struct buf *b);
+
+static inline int buf_reserve(struct buf *b, size_t n, char **out)
+{
+	if (b->cap - b->off - b->len < n || !b->mem)
+		return buf_grow(b, n, out);
+	*out = b->mem + b->off + b->len;
+	return 0;
+}
 
 #endif

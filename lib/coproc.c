@@ -32,6 +32,9 @@
 /* The retry hint where nothing is known about the speed. */
 #define RETRY_DEFAULT_MS 1000
 
+/* Bytes that a worker is sent without a look at whether the process takes them. */
+#define SENT_AT_ONCE (32 << 10)
+
 enum stop_phase { STOP_NONE, STOP_DRAINING, STOP_WORKERS, STOP_DONE };
 
 struct coproc {
@@ -368,30 +371,46 @@ static void tell(struct coproc *e, struct worker *w, struct coproc_request *r)
 	finish(e, r, COPROC_OK, "", 0);
 }
 
+/* The first in the queue goes to @w, which has room. */
+static void send_first(struct coproc *e, struct worker *w)
+{
+	struct coproc_request *r = queue_first(&e->queue);
+
+	if (!worker_has_reply(w, r->bytes, r->len)) {
+		tell(e, w, r);
+		return;
+	}
+	if (worker_send(w, r->bytes, r->len, r, r->resent > 0, &r->flight)) {
+		end_with_error(e, r, COPROC_OVERLOADED, "out of memory");
+		return;
+	}
+	queue_remove(&e->queue, r);
+	r->worker = w;
+	e->stats.in_flight++;
+}
+
 /* Move what waits to workers with room, in order. */
 static void dispatch(struct coproc *e)
 {
 	struct coproc_request *r;
 	struct worker *w;
+	unsigned room;
 
 	while ((r = queue_first(&e->queue))) {
-		bool exclusive = r->resent > 0; /* it may be what crashed the process */
+		bool is_alone = r->resent > 0; /* it may be what crashed the process */
 
-		w = pool_pick(&e->pool, exclusive);
+		w = pool_pick(&e->pool, is_alone, &room);
 		/* pool_pick() may have found a surplus and put a request back. */
 		if (!w || r != queue_first(&e->queue))
 			break;
-		if (!worker_has_reply(w, r->bytes, r->len)) {
-			tell(e, w, r);
-			continue;
+		room = is_alone ? 1 : room;
+		for (size_t sent = 0; room && r && sent < SENT_AT_ONCE; room--) {
+			if ((r->resent > 0) != is_alone)
+				break;
+			sent += r->len;
+			send_first(e, w);
+			r = queue_first(&e->queue);
 		}
-		if (worker_send(w, r->bytes, r->len, r, exclusive, &r->flight)) {
-			end_with_error(e, r, COPROC_OVERLOADED, "out of memory");
-			continue;
-		}
-		queue_remove(&e->queue, r);
-		r->worker = w;
-		e->stats.in_flight++;
 	}
 }
 

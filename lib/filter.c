@@ -46,6 +46,8 @@ static bool is_utf8(const char *bytes, size_t len)
 /* Whether the suffix occurs in @bytes, or earlier than at its place when it is put behind them. */
 static bool ends_early(const char *bytes, size_t len, const char *suffix, size_t suffix_len)
 {
+	if (suffix_len == 1)
+		return memchr(bytes, *suffix, len);
 	if (suffix_len && memmem(bytes, len, suffix, suffix_len))
 		return true;
 	for (size_t i = 1; i < suffix_len && i <= len; i++)

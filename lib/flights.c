@@ -6,11 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct flight *flights_at(const struct flights *f, uint32_t place)
-{
-	return &f->ring[place & f->mask];
-}
-
 static bool is_channel(const struct flights *f)
 {
 	return f->framing.spec && f->framing.spec->kind == FRAMING_CHANNEL;
@@ -125,10 +120,32 @@ static enum flights_verdict parse_idle(struct flights *f)
 	return flights_has_reply(f) ? FLIGHTS_READY : FLIGHTS_PARTIAL;
 }
 
+/* The commonest framing, as far as it goes; what is odd is left to framing_next(). */
+static void parse_lines(struct flights *f)
+{
+	const char *bytes = buf_bytes(&f->bytes), *end = bytes + f->bytes.len;
+
+	while (f->parsed != f->tail) {
+		const char *start = bytes + f->parsed_bytes, *from = start + f->framing.scanned;
+		const char *lf = from < end ? memchr(from, '\n', (size_t)(end - from)) : NULL;
+		struct flight *flight = flights_at(f, f->parsed);
+
+		if (!lf || (size_t)(lf - start) > f->framing.max_reply)
+			return;
+		flight->off = f->parsed_bytes;
+		flight->len = (size_t)(lf + 1 - start);
+		f->parsed_bytes += flight->len;
+		f->framing.scanned = 0;
+		f->parsed++;
+	}
+}
+
 enum flights_verdict flights_parse(struct flights *f)
 {
 	struct frame frame = {0};
 
+	if (f->bytes.len && f->framing.spec->kind == FRAMING_LINE && !f->framing.spec->async)
+		parse_lines(f);
 	while (f->parsed + f->answered != f->tail && f->bytes.len > f->parsed_bytes) {
 		struct framing *framing = &f->framing;
 		enum frame_result result;

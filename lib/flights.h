@@ -142,7 +142,10 @@ void flights_drop_all(struct flights *f);
 struct flight *flights_oldest(const struct flights *f);
 
 /* What is known of a taken place; for the one just pushed: its nonce is to be set. */
-struct flight *flights_at(const struct flights *f, uint32_t place);
+static inline struct flight *flights_at(const struct flights *f, uint32_t place)
+{
+	return &f->ring[place & f->mask];
+}
 
 /* Hand the parsed replies on, the oldest first. */
 void flights_release(struct flights *f, const struct flight_sink *sink);

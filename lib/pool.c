@@ -383,22 +383,24 @@ void pool_finish(struct pool *p)
 	settings_unref(p->settings);
 }
 
-struct worker *pool_pick(struct pool *p, bool idle)
+struct worker *pool_pick(struct pool *p, bool idle, unsigned *room)
 {
 	struct worker *w, *best = NULL;
-	unsigned most = 0;
+	unsigned most = 0, choice = 0;
 
 	TAILQ_FOREACH (w, &p->workers, link) {
-		unsigned room;
+		unsigned places;
 
 		if (w->role != WORKER_SERVING || (idle && worker_in_flight(w)))
 			continue;
-		room = worker_room(w);
-		if (room > most) {
-			most = room;
+		places = worker_room(w);
+		choice += places > 0;
+		if (places > most) {
+			most = places;
 			best = w;
 		}
 	}
+	*room = choice == 1 ? most : 1;
 	/* The failure of one, found in the last, may have let others be replaced. */
 	if (best && (best->role != WORKER_SERVING || best->state != WORKER_READY))
 		return NULL;

@@ -67,8 +67,10 @@ void pool_replace(struct pool *p, struct settings *settings);
  * The worker with the most room, NULL if none has any.
  *
  * @idle  only one that has nothing in flight
+ * @room  set to how many requests it may be sent before the next look; 1 where
+ *	  there is a choice, so that all have the same to do
  */
-struct worker *pool_pick(struct pool *p, bool idle);
+struct worker *pool_pick(struct pool *p, bool idle, unsigned *room);
 
 /* Places that are free with workers that keep up (worker_is_behind()). */
 unsigned pool_places(const struct pool *p);

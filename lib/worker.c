@@ -379,7 +379,7 @@ int worker_send(struct worker *w, const char *bytes, size_t len, void *tag, bool
 	uint64_t number = next_number(w);
 	bool suspicious;
 
-	assert(w->state == WORKER_READY && worker_places(w));
+	assert(w->state == WORKER_READY && flights_free(&w->flights));
 	if (stage(w, bytes, len, true, number))
 		return -ENOMEM;
 	/* The first reply of a life may be a greeting: then the true one follows as a surplus. */
