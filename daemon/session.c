@@ -32,6 +32,10 @@
 /* Who has sent within this time, or the one before, counts as a client that asks. */
 #define EPOCH_MS 100
 
+/* Requests of up to so many bytes share a size, and so many of them are kept to be used again. */
+#define SMALL_REQUEST 64
+#define SPARE_SLOTS   4096
+
 /* What an idle session's buffers may keep. */
 #define KEEP_BYTES 0
 
@@ -178,10 +182,29 @@ static void uncrowd(struct session *s)
 	TAILQ_REMOVE(&s->hall->crowded, s, crowded_link);
 }
 
+/* One that is small may be used again, which costs less than malloc(3). */
 static void slot_free(struct slot *slot)
 {
+	struct hall *h = slot->session->hall;
+
 	free(slot->ending);
-	free(slot);
+	if (slot->len > SMALL_REQUEST || h->spare_count == SPARE_SLOTS) {
+		free(slot);
+		return;
+	}
+	STAILQ_INSERT_HEAD(&h->spare, slot, link);
+	h->spare_count++;
+}
+
+static struct slot *slot_alloc(struct hall *h, size_t len)
+{
+	struct slot *slot = len > SMALL_REQUEST ? NULL : STAILQ_FIRST(&h->spare);
+
+	if (!slot)
+		return malloc(sizeof(*slot) + MAX(len, SMALL_REQUEST));
+	STAILQ_REMOVE_HEAD(&h->spare, link);
+	h->spare_count--;
+	return slot;
 }
 
 static void remove_first(struct session *s)
@@ -227,7 +250,7 @@ void slot_on_done(void *ctx, const struct coproc_reply *reply)
 
 struct slot *slot_new(struct session *s, const char *bytes, size_t len)
 {
-	struct slot *slot = malloc(sizeof(*slot) + len);
+	struct slot *slot = slot_alloc(s->hall, len);
 
 	if (!slot)
 		return NULL;
@@ -236,7 +259,6 @@ struct slot *slot_new(struct session *s, const char *bytes, size_t len)
 	slot->ending = NULL;
 	slot->ending_len = 0;
 	slot->len = len;
-	slot->request = (struct coproc_request){0};
 	memcpy(slot->bytes, bytes, len);
 	STAILQ_INSERT_TAIL(&s->slots, slot, link);
 	s->unfinished++;
@@ -433,6 +455,23 @@ static bool take_one(struct session *s, const char *bytes, size_t len, size_t *u
 	return true;
 }
 
+/* The commonest cut, as far as whole lines go. */
+static size_t take_lines(struct session *s, const char *bytes, size_t len)
+{
+	const char *at = bytes, *end = bytes + len, *lf;
+
+	while (at < end && (lf = memchr(at, '\n', (size_t)(end - at)))) {
+		size_t n = (size_t)(lf - at);
+
+		n -= n && at[n - 1] == '\r';
+		if (!may_ask(s, n))
+			break;
+		ask(s, at, n);
+		at = lf + 1;
+	}
+	return (size_t)(at - bytes);
+}
+
 /*
  * Cut @bytes into requests for as long as the session may ask. Returns how many
  * bytes are done with.
@@ -442,6 +481,8 @@ static size_t take_requests(struct session *s, const char *bytes, size_t len)
 	size_t used = 0, n = 0;
 	bool more = true;
 
+	if (s->cut.kind == CUT_LINE && !s->skipping && !s->cut.scanned)
+		used = take_lines(s, bytes, len);
 	for (; more && used < len; used += n) {
 		n = 0;
 		more = take_one(s, bytes + used, len - used, &n);
@@ -661,6 +702,7 @@ int hall_init(struct hall *h, struct event_base *base, struct coproc *engine,
 	TAILQ_INIT(&h->dirty);
 	TAILQ_INIT(&h->waiting);
 	TAILQ_INIT(&h->crowded);
+	STAILQ_INIT(&h->spare);
 	denied_init(&h->denied, base);
 	event_assign(&h->flush, base, -1, 0, flush_cb, h);
 	h->area = malloc(AREA_SIZE);
@@ -675,6 +717,8 @@ void hall_finish(struct hall *h)
 	denied_finish(&h->denied);
 	while ((s = TAILQ_FIRST(&h->all)))
 		session_close(s);
+	while (!STAILQ_EMPTY(&h->spare))
+		free(slot_alloc(h, 0));
 	if (event_initialized(&h->flush))
 		event_del(&h->flush);
 	free(h->area);

@@ -40,7 +40,9 @@ struct hall {
 	unsigned senders, senders_before; /* sessions that sent in this epoch, and the one before */
 	struct event flush;               /* activated at most once per turn of the loop */
 	bool flushing;
-	char *area; /* what sessions read into, one after the other */
+	struct slot_list spare; /* owned; to be used again, */
+	unsigned spare_count;   /* so many */
+	char *area;             /* what sessions read into, one after the other */
 	unsigned count;
 	bool paused;               /* no more requests are taken */
 	struct denied_list denied; /* refused connections */
