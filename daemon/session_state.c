@@ -48,6 +48,7 @@ void hall_save(const struct hall *h, struct pack *p)
 	pack_u64(p, h->last_id);
 	pack_u64(p, h->bytes_in);
 	pack_u64(p, h->bytes_out);
+	pack_u64(p, h->paused);
 	TAILQ_FOREACH (s, &h->all, link)
 		count += !s->broken;
 	pack_u64(p, count);
@@ -168,6 +169,7 @@ int hall_load(struct hall *h, struct unpack *u)
 	h->last_id = unpack_u64(u);
 	h->bytes_in = unpack_u64(u);
 	h->bytes_out = unpack_u64(u);
+	h->paused = unpack_u64(u) != 0;
 	for (uint64_t n = unpack_u64(u); n && !rc && !u->failed; n--)
 		rc = session_load(h, u);
 	if (!rc && u->failed)

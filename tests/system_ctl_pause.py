@@ -34,6 +34,17 @@ def test_requests_wait_while_paused(directory: Path) -> None:
             assert status_of(d)["state"] == "ready"
 
 
+def test_a_new_program_image_is_paused_too(directory: Path) -> None:
+    with running(directory) as d:
+        ok("-s", d.control, "pause")
+        with asking(d, "a") as one:
+            wait_status(d, "clients", 1)
+            ok("-s", d.control, "upgrade")
+            assert status_of(d)["state"] == "paused" and one.poll() is None
+            ok("-s", d.control, "resume")
+            assert one.communicate(timeout=DEADLINE)[0] == b"a\n"
+
+
 def test_drain_answers_once_the_process_rests(directory: Path) -> None:
     with running(directory) as d:
         with asking(d, "!sleep 400 x", "y") as one:
