@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Nothing is sent before the process has come to the end of what it had. */
+/* When the next request is sent: not before the process rests, and as many as it is quick. */
 #include "engine_rig.h"
 
 #include <setjmp.h>
@@ -190,6 +190,92 @@ static void test_rest_a_surplus_behind_the_answer_that_proves_it_ready_harms_nob
 	expect(rig, "desync\nrestarting\nstopped\n");
 }
 
+/* Submit @count requests named "x"; they are not recorded. */
+static void submit_many(struct rig *rig, unsigned count)
+{
+	rig->asked_count = 0;
+	for (unsigned i = 0; i < count; i++)
+		submit(rig, "x")->quiet = true;
+	turn(rig);
+}
+
+/* How many requests the process has got, which are answered after @ms. */
+static unsigned serve(struct rig *rig, int64_t ms)
+{
+	char text[256] = "";
+	unsigned count = 0;
+
+	for (const char *p = sent(rig); (p = strchr(p, '\n')); p++, count++)
+		strcat(text, "y\n");
+	fake_advance_ms(ms);
+	answer(rig, text);
+	return count;
+}
+
+static void test_auto_a_slow_process_has_one_request_at_a_time(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->options.window = COPROC_WINDOW_AUTO;
+	begin(rig);
+	submit_many(rig, 60);
+	for (int i = 0; i < 60; i++)
+		assert_int_equal(serve(rig, 5), 1);
+}
+
+static void test_auto_a_quick_process_has_more_and_more_until_a_timeout(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->options.window = COPROC_WINDOW_AUTO;
+	rig->options.request_timeout_ms = 1000;
+	begin(rig);
+	submit_many(rig, 60);
+	for (int i = 0; i < 16; i++)
+		assert_int_equal(serve(rig, 0), 1);
+	assert_int_equal(serve(rig, 0), 2);
+	assert_int_equal(serve(rig, 0), 4);
+	assert_int_equal(serve(rig, 0), 8);
+	assert_int_equal(serve(rig, 0), 16);
+	assert_int_equal(serve(rig, 0), 14); /* all that is left */
+	submit_many(rig, 60);
+	wait_ms(rig, 1000); /* all of them time out */
+	assert_int_equal(serve(rig, 0), 60);
+	submit_many(rig, 20);
+	assert_int_equal(serve(rig, 0), 1);
+}
+
+static void test_auto_is_the_default_where_the_framing_has_proof(void **state)
+{
+	struct rig *rig = *state;
+
+	rig->options.reply = "channel";
+	begin(rig);
+	for (int i = 0; i < 17; i++) {
+		char text[40];
+
+		ask(rig, "a");
+		snprintf(text, sizeof(text), "%d A\n", i);
+		answer(rig, text);
+		expect(rig, "a=A\n");
+		sent(rig);
+	}
+	submit(rig, "b");
+	submit(rig, "c");
+	ask(rig, "d");
+	assert_string_equal(sent(rig), "17 b\n18 c\n19 d\n");
+}
+
+static void test_auto_is_not_the_default_elsewhere(void **state)
+{
+	struct rig *rig = *state;
+
+	begin(rig);
+	submit_many(rig, 60);
+	for (int i = 0; i < 60; i++)
+		assert_int_equal(serve(rig, 0), 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
@@ -203,6 +289,10 @@ int main(void)
 	    TEST(test_rest_a_child_that_stays_is_waited_for_once),
 	    TEST(test_rest_a_surplus_behind_a_health_answer_harms_nobody),
 	    TEST(test_rest_a_surplus_behind_the_answer_that_proves_it_ready_harms_nobody),
+	    TEST(test_auto_a_slow_process_has_one_request_at_a_time),
+	    TEST(test_auto_a_quick_process_has_more_and_more_until_a_timeout),
+	    TEST(test_auto_is_the_default_where_the_framing_has_proof),
+	    TEST(test_auto_is_not_the_default_elsewhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
