@@ -160,28 +160,24 @@ static const char *limit_text(uint64_t us, char *dst, size_t size)
 	return dst;
 }
 
-/* How long all answered requests took, as bars. */
-static int latencies(const struct top *t, int row)
+/* Of each power of two a bar; with more of them than rows the first is of all that is shorter. */
+static int bars(uint64_t counts[LATENCY_COUNTS], int row)
 {
-	static const struct look none;
-	static const double parts[] = {0.5, 0.9, 0.99};
-	uint64_t counts[LATENCY_COUNTS], most = 1;
-	unsigned first = LATENCY_COUNTS, last = 0, bars;
+	unsigned rows = (unsigned)MAX(MIN(LINES - row - CLIENT_ROWS, BARS), 0);
+	unsigned first = 0, last = LATENCY_COUNTS;
+	uint64_t most = 1;
 	char limit[32];
 
-	look_latencies(&none, &t->now, counts);
-	for (unsigned n = 0; n < LATENCY_COUNTS; n++) {
-		most = MAX(most, counts[n]);
-		first = counts[n] ? MIN(first, n) : first;
-		last = counts[n] ? n : last;
+	while (last && !counts[last - 1])
+		last--;
+	while (first < last && (!counts[first] || last - first > rows)) {
+		if (first + 1 < LATENCY_COUNTS)
+			counts[first + 1] += counts[first];
+		first++;
 	}
-	mvprintw(row++, 1, "%-*s", LABEL, "latency");
-	for (size_t i = 0; first <= last && i < ARRAY_SIZE(parts); i++)
-		printw("%sp%.0f %s", i ? ", " : "", parts[i] * 100,
-		       limit_text(latency_within_us(counts, parts[i]), limit, sizeof(limit)));
-	/* The longest, as many as leave room for some clients. */
-	bars = (unsigned)MAX(MIN(LINES - row - CLIENT_ROWS, BARS), 0);
-	for (unsigned n = MAX(first, last + 1 - MIN(bars, last + 1)); n <= last; n++, row++) {
+	for (unsigned n = first; n < last; n++)
+		most = MAX(most, counts[n]);
+	for (unsigned n = first; n < last; n++, row++) {
 		int width = (int)((double)counts[n] * MAX(COLS - 30, 1) / (double)most);
 
 		mvprintw(row, 1, "%10s %12llu ", limit_text(UINT64_C(1) << n, limit, sizeof(limit)),
@@ -190,6 +186,22 @@ static int latencies(const struct top *t, int row)
 			addch('#');
 	}
 	return row;
+}
+
+/* How long all answered requests took. */
+static int latencies(const struct top *t, int row)
+{
+	static const struct look none;
+	static const double parts[] = {0.5, 0.9, 0.99};
+	uint64_t counts[LATENCY_COUNTS];
+	char limit[32];
+
+	look_latencies(&none, &t->now, counts);
+	mvprintw(row++, 1, "%-*s", LABEL, "latency");
+	for (size_t i = 0; latency_within_us(counts, 1) && i < ARRAY_SIZE(parts); i++)
+		printw("%sp%.0f %s", i ? ", " : "", parts[i] * 100,
+		       limit_text(latency_within_us(counts, parts[i]), limit, sizeof(limit)));
+	return bars(counts, row);
 }
 
 static void clients(const struct top *t, int row)
