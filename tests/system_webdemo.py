@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The web demo, served as people serve it; over HTTP here, in webdemo_pages in a browser. TAP.
+"""The web demo, served as people serve it, over HTTP; in a browser: webdemo_pages. TAP.
 
-environment: FAKE_COPROC, SOURCE_ROOT (paths), and what webdemo_rig and webdemo_pages name
+environment: FAKE_COPROC, SOURCE_ROOT (paths), and what webdemo_rig names
 """
 import json
 import os
@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Callable
 from urllib.parse import urlsplit
 
-import webdemo_pages
-from tap import DEADLINE, adopt_orphans, is_alive, run_all, wait_until
-from webdemo_rig import RUN, Demo, Visitor, ask_path, demo
+from tap import adopt_orphans, is_alive, run_all
+from webdemo_rig import GREETS, PATIENCE, RUN, Demo, Visitor, ask_path, demo, held, wait_until
 
 FAKE = os.environ["FAKE_COPROC"]
 NORMALIZER = os.environ["NORMALIZER"]
@@ -31,7 +30,7 @@ BOM = b"\xef\xbb\xbf"
 def right_answers(lines: list[str]) -> list[str]:
     """What the normalizer itself says."""
     done = subprocess.run([NORMALIZER, str(STOPWORDS)], input="".join(x + "\n" for x in lines),
-                          text=True, capture_output=True, timeout=DEADLINE, check=True)
+                          text=True, capture_output=True, timeout=PATIENCE, check=True)
     return done.stdout.splitlines()
 
 
@@ -42,7 +41,7 @@ def together(count: int, work: Callable[[int], None]) -> None:
 
     def run(number: int) -> None:
         try:
-            barrier.wait(DEADLINE)
+            barrier.wait(PATIENCE)
             work(number)
         except BaseException as failure:  # pylint: disable=broad-except
             failures.append(failure)
@@ -84,7 +83,7 @@ def test_the_command_says_what_is_wrong_with_its_arguments(directory: Path) -> N
     def says(*words: str, **environment: str) -> tuple[int, str]:
         done = subprocess.run([RUN, *words], env=dict(os.environ, BIND="127.0.0.1:0",
                                                       TMPDIR=str(directory), **environment),
-                              text=True, capture_output=True, timeout=DEADLINE, check=False)
+                              text=True, capture_output=True, timeout=PATIENCE, check=False)
         return done.returncode, done.stderr
 
     assert says("--fast") == (64, 'webdemo: there is no option "--fast"; see '
@@ -110,10 +109,8 @@ def test_a_query_is_taken_in_every_form_and_the_state_counts_it(directory: Path)
                    visitor.json("POST", "/api/ask", form,
                                 Content_Type="application/x-www-form-urlencoded")]
         assert [answer["reply"] for answer in answers] == ["云端"] * 3, answers
-        assert all(answer["ms"] < 5000 for answer in answers)
-        time_out = time.monotonic() + 5
-        while visitor.state()["served"] < 3 and time.monotonic() < time_out:
-            pass
+        assert all(answer["ms"] > 0 for answer in answers)
+        wait_until("the count", lambda: visitor.state()["served"] >= 3)
         state = visitor.state()
         assert state["state"] == "ready" and state["served"] == 3 and state["starts"] == 1, state
         assert state["warm_ms"] > 0 and is_alive(state["pid"]) and state["waiting"] == 0, state
@@ -177,11 +174,11 @@ def test_errors_of_the_service_are_told_in_words(directory: Path) -> None:
 
 
 def test_a_full_queue_and_a_stopping_daemon_say_when_to_come_back(directory: Path) -> None:
-    with demo(directory, FAKE, COPROCD_OPTIONS="--queue 1", WEB_WORKERS="1") as here:
+    with demo(directory, *held(directory), COPROCD_OPTIONS=GREETS + " --queue 1",
+              WEB_WORKERS="1") as here:
         visitor = Visitor(here.url)
         assert visitor.ask("x")["reply"] == "x"
-        slow = [threading.Thread(target=Visitor(here.url).ask, args=("!sleep 3000",))
-                for _ in range(2)]
+        slow = [threading.Thread(target=Visitor(here.url).ask, args=("hold",)) for _ in range(2)]
         for number, thread in enumerate(slow):
             thread.start()
             wait_until("the queue", lambda: visitor.state()["in_flight"] == 1
@@ -192,6 +189,7 @@ def test_a_full_queue_and_a_stopping_daemon_say_when_to_come_back(directory: Pat
         wait_until("stopping", lambda: visitor.state()["state"] == "stopping")
         status, error = error_of(visitor, "too late")
         assert (status, error["code"]) == (503, "stopping"), error
+        (directory / "go").touch()
         for thread in slow:
             thread.join()
 
@@ -214,50 +212,56 @@ def test_200_users_at_once_each_get_their_own_answers(directory: Path) -> None:
         times.sort()
         print(f"# {len(times)} queries of {USERS} users: median {times[len(times) // 2]:.3f} s, "
               f"longest {times[-1]:.3f} s")
-        assert times[-1] < 20
+        assert len(times) == 10 * USERS
         state = Visitor(here.url).state()
         assert state["starts"] == 1 and state["clients"] <= 2 * 256, state
 
 
 def test_the_page_and_the_state_stay_at_hand_while_200_queries_wait(directory: Path) -> None:
-    with demo(directory, FAKE) as here:
+    with demo(directory, *held(directory), COPROCD_OPTIONS=GREETS) as here:
         looks: list[float] = []
-        done = threading.Event()
-        visitor = Visitor(here.url)
 
         def look() -> None:
-            while not done.is_set():
+            visitor = Visitor(here.url)
+            wait_until("all wait", lambda: visitor.state()["waiting"] == USERS - 1)
+            for _ in range(10):
                 begun = time.monotonic()
-                visitor.state()
+                assert visitor.state()["waiting"] == USERS - 1
                 assert visitor.fetch("GET", "/")[0].status == 200
                 looks.append(time.monotonic() - begun)
-                done.wait(0.1)
 
         def use(user: int) -> None:
-            query = "!sleep 3000 first" if user == 0 else f"user {user}"
-            reply = Visitor(here.url).ask(query).get("reply")
-            assert reply == ("first" if user == 0 else query), reply
+            if user == USERS:
+                try:
+                    look()
+                finally:
+                    (directory / "go").touch()
+                return
+            query = f"hold {user}"
+            assert Visitor(here.url).ask(query).get("reply") == query
 
-        looker = threading.Thread(target=look)
-        looker.start()
-        together(USERS, use)
-        done.set()
-        looker.join()
+        together(USERS + 1, use)
         print(f"# {len(looks)} looks, the longest took {max(looks):.3f} s")
-        assert len(looks) > 5 and max(looks) < 3
 
 
 def test_more_queries_than_a_web_worker_has_room_for_are_told_to_come_back(
         directory: Path) -> None:
-    with demo(directory, FAKE, WEB_WORKERS="1", WEBDEMO_THREADS="36") as here:
-        codes: list[str] = []
-
-        def use(_: int) -> None:
-            answer = Visitor(here.url).ask("!sleep 500 x")
-            codes.append("ok" if "reply" in answer else str(answer["error"]["code"]))
-
-        together(10, use)
-        assert codes.count("ok") == 4 and codes.count("overloaded") == 6, codes
+    with demo(directory, *held(directory), COPROCD_OPTIONS=GREETS, WEB_WORKERS="1",
+              WEBDEMO_THREADS="36") as here:
+        visitor = Visitor(here.url)
+        replies: list[str] = []
+        waiting = [threading.Thread(
+            target=lambda: replies.append(Visitor(here.url).ask("hold").get("reply")))
+            for _ in range(4)]
+        for thread in waiting:
+            thread.start()
+        wait_until("four wait", lambda: visitor.state()["waiting"] == 3)
+        for _ in range(6):
+            assert error_of(visitor, "x")[1]["code"] == "overloaded"
+        (directory / "go").touch()
+        for thread in waiting:
+            thread.join()
+        assert replies == ["hold"] * 4 and visitor.ask("x")["reply"] == "x"
 
 
 def test_a_batch_is_answered_line_by_line_while_others_ask(directory: Path) -> None:
@@ -278,7 +282,7 @@ def test_a_batch_is_answered_line_by_line_while_others_ask(directory: Path) -> N
             assert visitor.ask("Meanwhile")["reply"] == "meanwhile"
             times.append(time.monotonic() - begun)
         print(f"# {len(times)} queries beside the batch, the longest took {max(times):.3f} s")
-        assert max(times) < 2
+        assert len(times) > 2, "the queries had to wait for the batch"
         end = visitor.batch_ends(batch["url"])
         assert end["done"] == len(lines) and end["failed"] == {}, end
         response, text = visitor.fetch("GET", end["result_url"])
@@ -338,14 +342,12 @@ def test_a_slow_sender_costs_the_others_nothing(directory: Path) -> None:
         slow = [socket.create_connection((host, int(port))) for _ in range(20)]
         for link in slow:
             link.sendall(b"POST /api/batch HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx")
-        begun = time.monotonic()
         assert Visitor(here.url).ask("quick")["reply"] == "quick"
-        assert time.monotonic() - begun < 5
         for link in slow:
             link.close()
 
 
 if __name__ == "__main__":
     adopt_orphans()
-    sys.exit(run_all([value for module in (globals(), vars(webdemo_pages))
-                      for name, value in list(module.items()) if name.startswith("test_")]))
+    sys.exit(run_all([value for name, value in list(globals().items())
+                      if name.startswith("test_")]))

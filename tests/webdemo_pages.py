@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""The pages of the web demo in a real browser.
+"""The pages of the web demo in a real browser; TAP when it is run.
 
 environment: FAKE_COPROC, and what webdemo_rig names
 """
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from urllib.parse import urljoin
@@ -12,9 +13,9 @@ from urllib.parse import urljoin
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from tap import wait_until
+from tap import adopt_orphans, run_all
 from webdemo_look import check_looks, is_narrow_enough, tab_order
-from webdemo_rig import Browser, Demo, Visitor, browser, demo
+from webdemo_rig import GREETS, Browser, Demo, Visitor, browser, demo, held, wait_until
 
 FAKE = os.environ["FAKE_COPROC"]
 ANSWERS = {"在云端": "云端", "云梯": "云梯", "摩萨德": "摩萨德", "Alisa": "alisa", "iDB": "idb",
@@ -84,15 +85,18 @@ def test_a_stale_answer_never_replaces_a_newer_one(directory: Path) -> None:
 
 
 def test_a_slow_program_is_not_asked_every_letter(directory: Path) -> None:
-    text = "slow and steady it goes"
+    text = "slow and steady"
     with demo(directory, FAKE, "--delay-ms", "800") as here, browser(here.url) as page:
         page.script(DELAY_SOME)
+        begun = time.monotonic()
         for letter in text:
             page.type(letter)
             time.sleep(0.16)  # slower than the page's own pause
         wait_until("the answer to all of it", lambda: page.text("answer") == text)
+        # The next one waits for the one before, which takes that long.
+        most = (time.monotonic() - begun) / 0.8 + 1
         asked = page.script("return window.asked")
-        assert 1 < len(asked) <= 8 and asked[-1] == text, asked
+        assert len(asked) <= most and asked[-1] == text, (most, asked)
         wait_until("the history", lambda: history(page) == [text])
 
 
@@ -112,14 +116,14 @@ def test_an_input_method_is_left_alone_until_it_is_done(directory: Path) -> None
 
 
 def test_a_killed_process_is_explained_and_comes_back(directory: Path) -> None:
-    program = (FAKE, "--startup-ms", "2500", "--banner", "hello")
-    with demo(directory, *program, COPROCD_OPTIONS="--banner lines:1 --ready banner") as here:
+    with demo(directory, *held(directory), COPROCD_OPTIONS=GREETS) as here:
         visitor = Visitor(here.url)
         wait_until("ready", lambda: visitor.state()["state"] == "ready")
         with browser(here.url) as page:
-            page.type("!sleep 1500 done" + Keys.ENTER)
+            page.type("hold this" + Keys.ENTER)
             wait_until("it is at work", lambda: visitor.state()["in_flight"] == 1)
             wait_until("it waits", lambda: page.text("latency").startswith("Waiting… "))
+            (directory / "up").unlink()
             os.kill(visitor.state()["pid"], signal.SIGKILL)
             page.sees("answer", "The program ended while it worked on this query")
             page.sees("answer", "Ask again.")
@@ -130,24 +134,27 @@ def test_a_killed_process_is_explained_and_comes_back(directory: Path) -> None:
             page.sees("latency", "Waiting for the program to start")
             page.sees("answer", "Asked again; waiting for the answer.")
             page.shoot("starting-desk")
-            wait_until("the recovery", lambda: page.text("answer") == "done")
+            (directory / "go").touch()
+            (directory / "up").touch()
+            wait_until("the recovery", lambda: page.text("answer") == "hold this")
             page.sees("pill-text", "Ready")
-            wait_until("the second start", lambda: fact(page, "starts") == "2")
+            wait_until("another start", lambda: int(fact(page, "starts")) > 1)
             page.sees("last-failure", "signal 9")
             assert page.script("return document.activeElement.id") == "q"
             assert not page.get("again-line").is_displayed()
-            wait_until("the history", lambda: history(page) == ["!sleep 1500 done"])
+            assert history(page) == ["hold this"]
 
 
 def test_a_full_queue_is_asked_again_by_itself(directory: Path) -> None:
-    with demo(directory, FAKE, WEB_WORKERS="1", WEBDEMO_THREADS="33") as here:
+    with demo(directory, *held(directory), COPROCD_OPTIONS=GREETS, WEB_WORKERS="1",
+              WEBDEMO_THREADS="33") as here:
         with browser(here.url) as page:
-            page.script("fetch('/api/ask?q=' + encodeURIComponent('!sleep 2500'))")
+            page.script("fetch('/api/ask?q=hold')")
             wait_until("it is busy", lambda: Visitor(here.url).state()["in_flight"] == 1)
             page.type("patience")
             page.sees("answer", "Too many queries at this moment")
             page.sees("again-hint", "asked again by itself in ")
-            page.shoot("overloaded-desk")
+            (directory / "go").touch()
             wait_until("the answer", lambda: page.text("answer") == "patience")
 
 
@@ -186,8 +193,9 @@ def upload(page: Browser, directory: Path, lines: list[str]) -> None:
 
 
 def test_10000_lines_go_up_with_a_bar_and_come_down_answered(directory: Path) -> None:
-    lines = [f"!sleep 20 line {n}" if n % 100 == 0 else f"line {n}" for n in range(10000)]
-    with demo(directory, FAKE) as here, browser(here.url) as page:
+    lines = ["hold here" if n == 6000 else f"line {n}" for n in range(10000)]
+    with demo(directory, *held(directory), COPROCD_OPTIONS=GREETS) as here, \
+            browser(here.url) as page:
         page.script("""
             window.bar = [];
             const bar = document.getElementById("bar");
@@ -197,17 +205,19 @@ def test_10000_lines_go_up_with_a_bar_and_come_down_answered(directory: Path) ->
         upload(page, directory, lines)
         page.sees("batch-text", " of 10,000 lines, ")
         wait_until("some of the bar", lambda: int(page.get("bar").get_attribute("value")) > 999)
+        assert int(page.get("bar").get_attribute("value")) <= 6000
         page.shoot("batch-desk")
         page.type("meanwhile")
+        page.sees("latency", "Waiting… ")
+        (directory / "go").touch()
         wait_until("an answer meanwhile", lambda: page.text("answer") == "meanwhile")
         page.sees("batch-text", "All 10,000 lines done in ")
         seen = page.script("return window.bar")
-        assert seen == sorted(seen) and seen[-1] == 10000 and len(set(seen)) > 4, seen
+        assert seen == sorted(seen) and seen[-1] == 10000 and len(set(seen)) > 2, seen
         assert not page.get("cancel").is_displayed()
         assert "All 10,000 lines done" in page.script(
             "return document.getElementById('batch-said').textContent")
-        got = download(page, directory)
-        assert got == [f"line {n}" for n in range(10000)]
+        assert download(page, directory) == lines
 
 
 def download(page: Browser, directory: Path) -> list[str]:
@@ -281,6 +291,7 @@ def test_it_looks_right_on_a_phone_and_a_desk_by_day_and_night(directory: Path) 
             page.sees("pill-text", "Ready")
             page.type("在云端 Alisa" + Keys.ENTER)
             page.sees("answer", "云端 alisa")
+            wait_until("the history", lambda: len(history(page)) == 1)
             page.shoot(f"first-{name}")
             fill(page, here, where)
             for dark in (False, True):
@@ -312,9 +323,15 @@ def test_all_can_be_done_with_the_keyboard(directory: Path) -> None:
         page.get("run-samples").send_keys(Keys.SPACE)
         page.sees("samples-said", "All 6 samples are answered")
         assert page.script("return document.activeElement.id") == "run-samples"
-        wait_until("the history", lambda: len(history(page)) == 6)
+        wait_until("the history", lambda: len(history(page)) == 7)
         # Where the answer appears, it is said; what changes all the time, is not.
         assert page.get("answer").get_attribute("role") == "status"
         for quiet in ("latency", "batch-text", "again-hint"):
             assert not page.script("return document.getElementById(arguments[0])"
                                    ".closest('[aria-live], [role=status], [role=alert]')", quiet)
+
+
+if __name__ == "__main__":
+    adopt_orphans()
+    sys.exit(run_all([value for name, value in list(globals().items())
+                      if name.startswith("test_")]))

@@ -16,7 +16,7 @@ import threading
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Iterator, Optional
+from typing import Any, Callable, Iterator, Optional
 from urllib.parse import quote, urlsplit
 
 from selenium import webdriver
@@ -25,18 +25,43 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-from tap import DEADLINE, need, wait_until
+from tap import DEADLINE, need
+from tap import wait_until as wait_in_tap
 
+# A browser and web workers on a busy machine: what is waited for comes, but late.
+PATIENCE = 4 * DEADLINE
 RUN = os.environ["WEBDEMO"]
 SHOTS = os.environ.get("WEBDEMO_SHOTS")
 NO_SCRIPT = {"profile.managed_default_content_settings.javascript": 2}
+
+# Greets once the file "up" is there, and answers what begins with "hold" once "go" is.
+HELD = """
+until [ -e "$0/up" ]; do sleep 0.02; done
+echo hello
+while IFS= read -r line; do
+    case $line in hold*) until [ -e "$0/go" ]; do sleep 0.02; done ;; esac
+    printf '%s\\n' "$line"
+done
+"""
+GREETS = "--banner lines:1 --ready banner"
+
+
+def held(directory: Path) -> tuple[str, ...]:
+    """A program that waits for a test, not for a time; it is up, and holds."""
+    (directory / "up").touch()
+    return "sh", "-c", HELD, str(directory)
+
+
+def wait_until(what: str, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    """As tap's, with more patience."""
+    wait_in_tap(what, condition, seconds)
 
 
 class Visitor:
     """One connection to the page, kept open, for programs."""
 
     def __init__(self, url: str) -> None:
-        self.link = http.client.HTTPConnection(urlsplit(url).netloc, timeout=DEADLINE)
+        self.link = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE)
 
     def fetch(self, method: str, path: str, body: Optional[bytes] = None,
               **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
@@ -57,7 +82,7 @@ class Visitor:
 
     def batch_ends(self, url: str) -> Any:
         wait_until("the batch's end",
-                   lambda: self.json("GET", url)["state"] in ("done", "failed"), 4 * DEADLINE)
+                   lambda: self.json("GET", url)["state"] in ("done", "failed"))
         return self.json("GET", url)
 
 
@@ -66,7 +91,8 @@ class Demo:
 
     def __init__(self, directory: Path, *command: str, **environment: str) -> None:
         env = {**os.environ, "BIND": "127.0.0.1:0", "TMPDIR": str(directory),
-               "PYTHONDONTWRITEBYTECODE": "1", **environment}
+               "PYTHONDONTWRITEBYTECODE": "1", "WEBDEMO_TIMEOUT": "100", **environment}
+        env["COPROCD_OPTIONS"] = "--request-timeout 90s " + environment.get("COPROCD_OPTIONS", "")
         self.output = ""
         self.url = ""
         self.process = subprocess.Popen(  # pylint: disable=consider-using-with
@@ -91,7 +117,7 @@ class Demo:
     def interrupt(self) -> int:
         """Ctrl-C; returns the exit status."""
         os.killpg(self.process.pid, signal.SIGINT)
-        status = self.process.wait(timeout=DEADLINE)
+        status = self.process.wait(timeout=PATIENCE)
         self.reader.join()
         assert self.process.stdout is not None
         self.process.stdout.close()
@@ -122,7 +148,8 @@ def start_chromium(script: bool) -> webdriver.Chrome:
     options = webdriver.ChromeOptions()
     options.binary_location = need("chromium")
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-                     "--disable-dev-shm-usage", "--lang=en"):
+                     "--disable-dev-shm-usage", "--lang=en", "--no-first-run",
+                     "--disable-background-networking", "--disable-extensions"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     if not script:
@@ -180,8 +207,8 @@ class Browser:
     def click(self, name: str) -> None:
         self.get(name).click()
 
-    def sees(self, name: str, text: str, seconds: float = DEADLINE) -> None:
-        wait_until(f"{name} shows {text!r}", lambda: text in self.text(name), seconds)
+    def sees(self, name: str, text: str) -> None:
+        wait_until(f"{name} shows {text!r}", lambda: text in self.text(name))
 
     def shoot(self, name: str) -> None:
         """The whole page as a picture."""

@@ -9,7 +9,7 @@ import { call, el, errorBox, ms, node, number } from "./dom.js";
 
 const PAUSE_MS = 150; // without a key, then what is typed is asked
 const SLOW_MS = 2000;
-const REST_MS = 1500; // what stands so long was meant, and goes to the history
+const REST_MS = 1500; // what is typed and stands so long was meant, and goes to the history
 const SHOWN = 20000;
 const LONG = 200; // characters, from which on they are smaller
 const BY_ITSELF = 5; // times that a query is asked again by itself
@@ -19,7 +19,7 @@ export function startAsking({ onAnswer, onTrouble, isReady }) {
   const input = el("q");
   const box = el("answer");
   let newest = 0;
-  let current = null; // { query, begun, controller }
+  let current = null; // { query, begun, controller, isMeant }
   let shownQuery = null;
   let retries = 0;
   let pauseTimer, restTimer, waitTimer, retryTimer;
@@ -54,7 +54,7 @@ export function startAsking({ onAnswer, onTrouble, isReady }) {
   function countDown(end, query) {
     const left = end - performance.now();
     if (left <= 0) {
-      ask(query, retries);
+      ask(query, false, retries);
       return;
     }
     el("again-hint").textContent = `or wait: asked again by itself in ${Math.ceil(left / 1000)} s`;
@@ -79,13 +79,13 @@ export function startAsking({ onAnswer, onTrouble, isReady }) {
     for (const timer of [pauseTimer, restTimer, waitTimer, retryTimer]) clearTimeout(timer);
   }
 
-  async function ask(query, tried = 0) {
+  async function ask(query, isMeant = false, tried = 0) {
     giveUp();
     retries = tried;
     const mine = newest;
     const controller = new AbortController();
-    current = { query, begun: performance.now(), controller };
-    const begun = current.begun;
+    const asked = { query, begun: performance.now(), controller, isMeant };
+    current = asked;
     box.setAttribute("aria-busy", "true");
     el("again-line").hidden = true;
     waitTimer = setTimeout(showWaiting, 300);
@@ -105,10 +105,10 @@ export function startAsking({ onAnswer, onTrouble, isReady }) {
     current = null;
     shownQuery = query;
     box.removeAttribute("aria-busy");
-    finish(query, answer, performance.now() - begun);
+    finish(query, answer, performance.now() - asked.begun, asked.isMeant);
   }
 
-  function finish(query, answer, total) {
+  function finish(query, answer, total, isMeant) {
     el("latency").textContent = answer.error ? `After ${ms(total)}` : `Answered in ${ms(answer.ms)}, here after ${ms(total)}`;
     if (answer.error) {
       showError(answer.error, query);
@@ -116,8 +116,9 @@ export function startAsking({ onAnswer, onTrouble, isReady }) {
     } else {
       showReply(answer.reply);
     }
+    if (isMeant) onAnswer(query, answer);
     if (input.value === query) {
-      restTimer = setTimeout(onAnswer, REST_MS, query, answer, false);
+      if (!isMeant) restTimer = setTimeout(onAnswer, REST_MS, query, answer, false);
     } else if (input.value !== "") {
       ask(input.value);
     }
@@ -157,10 +158,11 @@ export function startAsking({ onAnswer, onTrouble, isReady }) {
   input.addEventListener("compositionend", onTyping);
   el("ask").addEventListener("submit", (event) => {
     event.preventDefault();
-    if (input.value !== "" && !(current && current.query === input.value)) ask(input.value);
+    if (current && current.query === input.value) current.isMeant = true;
+    else if (input.value !== "") ask(input.value, true);
   });
   el("again").addEventListener("click", () => {
-    if (shownQuery !== null) ask(shownQuery);
+    if (shownQuery !== null) ask(shownQuery, true);
     input.focus();
   });
   el("typed-hint").hidden = false;
@@ -168,7 +170,7 @@ export function startAsking({ onAnswer, onTrouble, isReady }) {
   return {
     ask(query) {
       input.value = query;
-      ask(query);
+      ask(query, true);
       input.focus();
     },
   };
