@@ -205,6 +205,7 @@ def test_10000_lines_go_up_with_a_bar_and_come_down_answered(directory: Path) ->
         upload(page, directory, lines)
         page.sees("batch-text", " of 10,000 lines, ")
         wait_until("some of the bar", lambda: int(page.get("bar").get_attribute("value")) > 999)
+        wait_until("it holds", (directory / "holds").exists)
         assert int(page.get("bar").get_attribute("value")) <= 6000
         page.shoot("batch-desk")
         page.type("meanwhile")

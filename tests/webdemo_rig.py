@@ -34,12 +34,13 @@ RUN = os.environ["WEBDEMO"]
 SHOTS = os.environ.get("WEBDEMO_SHOTS")
 NO_SCRIPT = {"profile.managed_default_content_settings.javascript": 2}
 
-# Greets once the file "up" is there, and answers what begins with "hold" once "go" is.
+# Greets once the file "up" is there, and answers what begins with "hold" once "go" is; that
+# it waits for it, the file "holds" tells.
 HELD = """
 until [ -e "$0/up" ]; do sleep 0.02; done
 echo hello
 while IFS= read -r line; do
-    case $line in hold*) until [ -e "$0/go" ]; do sleep 0.02; done ;; esac
+    case $line in hold*) : >"$0/holds"; until [ -e "$0/go" ]; do sleep 0.02; done ;; esac
     printf '%s\\n' "$line"
 done
 """
