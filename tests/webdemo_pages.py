@@ -227,7 +227,8 @@ def download(page: Browser, directory: Path) -> list[str]:
     assert page.text("download") == "Download 10,000 answers"
     page.click("download")
     path = directory / "answers.txt"
-    wait_until("the file", path.exists)
+    # The browser takes the name first, with an empty file.
+    wait_until("the file", lambda: path.exists() and path.stat().st_size > 0)
     return path.read_text().splitlines()
 
 
