@@ -43,7 +43,7 @@ function statusText(batch) {
   }
 }
 
-export function startBatch() {
+export function startBatch({ onWork }) {
   let url = null; // of the batch that is shown
   let timer;
 
@@ -68,6 +68,7 @@ export function startBatch() {
     }
     el("start-batch").disabled = !isOver;
     if (isOver) el("batch-said").textContent = text;
+    onWork();
     return isOver;
   }
 

@@ -6,7 +6,11 @@ import { startSamples } from "./samples.js";
 import { startState } from "./state.js";
 
 const state = startState();
-const add = startHistory((query) => asking.ask(query));
+const remember = startHistory((query) => asking.ask(query));
+const add = (query, answer) => {
+  remember(query, answer);
+  state.lookSoon();
+};
 const asking = startAsking({ onAnswer: add, onTrouble: state.beAlert, isReady: state.isReady });
 startSamples(add);
-startBatch();
+startBatch({ onWork: state.beAlert });

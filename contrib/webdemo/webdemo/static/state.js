@@ -5,6 +5,7 @@ import { call, duration, el, number } from "./dom.js";
 
 const STEADY_MS = 2000;
 const CHANGING_MS = 500;
+const SOON_MS = 700; // behind an answer, to count it; the server looks twice a second
 const ALERT_MS = 5000; // so long after an error, or while somebody waits, as if it changed
 
 export function startState() {
@@ -71,9 +72,14 @@ export function startState() {
     if (!wasAlert) look();
   }
 
+  function lookSoon() {
+    clearTimeout(timer);
+    timer = setTimeout(look, SOON_MS);
+  }
+
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) look();
   });
   look();
-  return { beAlert, isReady: () => !latest || latest.state === "ready" };
+  return { beAlert, lookSoon, isReady: () => !latest || latest.state === "ready" };
 }
