@@ -13,6 +13,7 @@ import statistics
 import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Callable
 
 from rig import Relay, Rig, ask_rounds
 
@@ -22,6 +23,7 @@ class Load:
     clients: int
     depth: int
     rounds: int
+    idle: int = 0  # clients that ask nothing
 
     @property
     def name(self) -> str:
@@ -48,6 +50,7 @@ class Toolchain:
     def of(cls, build: Path) -> "Toolchain":
         known = json.loads((build / "tests" / "bench" / "toolchain.json").read_text())
         name = f"{known['compiler']} {known['version'].split('.')[0]} -O{known['optimization']}"
+        name += " -flto" if known["lto"] == "true" else ""
         instrumented = known["sanitize"] != "none" or known["coverage"] == "true"
         return cls(name, "the build is instrumented" if instrumented else "")
 
@@ -67,27 +70,37 @@ def totals(directory: Path, pid: int) -> int:
     return int(found[1])
 
 
-def count(rig: Rig, load: Load, rounds: int, keep: Path) -> int:
-    """Instructions of a whole run."""
+def count(rig: Rig, child: str, options: tuple[str, ...], work: Callable[[Relay], None],
+          keep: Path, look_us: int = 1) -> int:
+    """Instructions of a whole life of the daemon, in which each look at its clock takes so long."""
     # Meson sets MALLOC_PERTURB_, whose work would be counted.
-    wrapper = ("env", "-u", "MALLOC_PERTURB_", f"LD_PRELOAD={rig.bench('libsteady_clock.so')}",
-               "valgrind", "--quiet", "--tool=callgrind",
-               f"--callgrind-out-file={keep}/callgrind.%p")
-    with Relay(rig, "coprocd", f"hold {load.requests}", COPROCD, wrapper=wrapper) as relay:
-        ask_rounds(relay, load.clients, load.depth, rounds)
+    wrapper = ("env", "-u", "MALLOC_PERTURB_", f"STEADY_CLOCK_US={look_us}",
+               f"LD_PRELOAD={rig.bench('libsteady_clock.so')}", "valgrind", "--quiet",
+               "--tool=callgrind", f"--callgrind-out-file={keep}/callgrind.%p")
+    with Relay(rig, "coprocd", child, options, wrapper=wrapper) as relay:
+        work(relay)
         pid = relay.pid
     return totals(keep, pid)
 
 
+def count_rounds(rig: Rig, load: Load, rounds: int, keep: Path) -> int:
+    """Instructions of a life with so many rounds."""
+    def work(relay: Relay) -> None:
+        ask_rounds(relay, load.clients, load.depth, rounds, load.idle)
+
+    options = COPROCD + ("--max-clients", str(load.clients + load.idle + 1))
+    return count(rig, f"hold {load.requests}", options if load.idle else COPROCD, work, keep)
+
+
 def per_request(rig: Rig, load: Load, keep: Path) -> float:
-    once = count(rig, load, load.rounds, keep)
-    twice = count(rig, load, 2 * load.rounds, keep)
+    once = count_rounds(rig, load, load.rounds, keep)
+    twice = count_rounds(rig, load, 2 * load.rounds, keep)
     return (twice - once) / (load.rounds * load.requests)
 
 
 def profile(rig: Rig, load: Load, keep: Path) -> str:
     """The functions that cost the most, as callgrind_annotate tells them."""
-    count(rig, load, 2 * load.rounds, keep)
+    count_rounds(rig, load, 2 * load.rounds, keep)
     newest = max(keep.glob("callgrind.*"), key=lambda path: path.stat().st_mtime)
     return subprocess.run(["callgrind_annotate", "--threshold=92", str(newest)], check=True,
                           capture_output=True, text=True).stdout

@@ -95,8 +95,10 @@ class Relay:
                 if probe.recv(100).lstrip(b"+") == b"ready?\n":
                     return time.perf_counter() - self.started
 
-    def log_text(self) -> str:
-        return (self.directory / "log").read_text(errors="replace")[-2000:]
+    def log_text(self, most: Optional[int] = 2000) -> str:
+        """The end of its log, or all of it."""
+        text = (self.directory / "log").read_text(errors="replace")
+        return text if most is None else text[-most:]
 
     def child_pid(self) -> Optional[int]:
         for task in Path(f"/proc/{self.pid}/task").iterdir():
@@ -157,9 +159,10 @@ def ask_load(relay: Relay, args: tuple[str, ...]) -> dict[str, Any]:
     return run_load(relay.rig, (*args, *pids, str(relay.socket)))
 
 
-def ask_rounds(relay: Relay, clients: int, depth: int, rounds: int) -> None:
+def ask_rounds(relay: Relay, clients: int, depth: int, rounds: int, idle: int = 0) -> None:
     """Rounds that the relay finds written whole; RuntimeError if a reply was wrong."""
     result = run_load(relay.rig, ("--clients", str(clients), "--depth", str(depth), "--rounds",
-                                  str(rounds), "--stop", str(relay.pid), str(relay.socket)))
+                                  str(rounds), "--idle", str(idle), "--stop", str(relay.pid),
+                                  str(relay.socket)))
     if "failed" in result:
         raise RuntimeError(f"{result['failed']}\n{relay.log_text()}")
