@@ -107,7 +107,8 @@ const char *stats_table(struct coproc *engine, const struct hall *hall,
 	snprintf(
 	    dst, size,
 	    "state: %s\npid: %d\nready for: %lld ms\nprocesses: %u, ready: %u\nclients: %u\n"
-	    "waiting: %u requests, %zu bytes\nin flight: %u\naccepted: %llu\nanswered: %llu\n"
+	    "waiting: %u requests, %zu bytes\nin flight: %u\nwindow: %u\naccepted: %llu\nanswered: "
+	    "%llu\n"
 	    "timeouts: %llu\ncrashed: %llu\ndesync: %llu\nrefused: %llu\ncancelled: %llu\n"
 	    "other errors: %llu\nlate replies: %llu\nstarts: %llu\nfailures: %llu\n"
 	    "replacements: %llu\nrecycled: %llu\nends by cause: exited %llu, start failed %llu, "
@@ -115,7 +116,7 @@ const char *stats_table(struct coproc *engine, const struct hall *hall,
 	    "latency: p50 < %llu us, p90 < %llu us, p99 < %llu us\nlast failure: %s",
 	    state_name(&t, hall), (int)t.pid,
 	    t.ready_since_ms < 0 ? -1LL : (long long)(clock_now_ms() - t.ready_since_ms), t.workers,
-	    t.ready, hall->count, t.waiting, t.waiting_bytes, t.in_flight,
+	    t.ready, hall->count, t.waiting, t.waiting_bytes, t.in_flight, t.window,
 	    (unsigned long long)t.accepted, (unsigned long long)t.answered,
 	    (unsigned long long)t.timeouts, (unsigned long long)t.crashed,
 	    (unsigned long long)t.desyncs, (unsigned long long)t.refused,
@@ -167,7 +168,7 @@ const char *stats_json(struct coproc *engine, const struct hall *hall,
 	snprintf(
 	    dst, size,
 	    "{\"state\":\"%s\",\"pid\":%d,\"ready_ms\":%lld,\"processes\":%u,\"ready\":%u,"
-	    "\"clients\":%u,\"waiting\":%u,\"waiting_bytes\":%zu,\"in_flight\":%u,"
+	    "\"clients\":%u,\"waiting\":%u,\"waiting_bytes\":%zu,\"in_flight\":%u,\"window\":%u,"
 	    "\"accepted\":%llu,\"answered\":%llu,\"timeouts\":%llu,\"crashed\":%llu,"
 	    "\"desync\":%llu,\"refused\":%llu,\"cancelled\":%llu,\"other_errors\":%llu,"
 	    "\"late\":%llu,\"starts\":%llu,\"failures\":%llu,\"replacements\":%llu,"
@@ -176,7 +177,7 @@ const char *stats_json(struct coproc *engine, const struct hall *hall,
 	    "\"replaced\":%llu},\"latency_log2_us\":%s,\"last_failure\":\"%s\"}",
 	    state_name(&t, hall), (int)t.pid,
 	    t.ready_since_ms < 0 ? -1LL : (long long)(clock_now_ms() - t.ready_since_ms), t.workers,
-	    t.ready, hall->count, t.waiting, t.waiting_bytes, t.in_flight,
+	    t.ready, hall->count, t.waiting, t.waiting_bytes, t.in_flight, t.window,
 	    (unsigned long long)t.accepted, (unsigned long long)t.answered,
 	    (unsigned long long)t.timeouts, (unsigned long long)t.crashed,
 	    (unsigned long long)t.desyncs, (unsigned long long)t.refused,

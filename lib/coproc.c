@@ -678,6 +678,7 @@ void coproc_get_stats(struct coproc *e, struct coproc_stats *out)
 	TAILQ_FOREACH (w, &e->pool.workers, link) {
 		out->workers++;
 		out->ready += w->state == WORKER_READY;
+		out->window = MAX(out->window, w->window.size);
 	}
 	out->failed = e->pool.failed;
 	out->stopping = e->phase != STOP_NONE;

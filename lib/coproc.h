@@ -268,6 +268,7 @@ struct coproc_stats {
 	uint64_t late; /* replies that came to a tombstone */
 	uint64_t starts, failures, replacements, recycled;
 	unsigned waiting, in_flight, workers, ready;
+	unsigned window; /* how many requests a process may have now: the largest of all */
 	size_t waiting_bytes;
 	bool failed, stopping;
 	int64_t ready_since_ms; /* of the oldest ready process, -1 if none */

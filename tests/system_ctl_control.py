@@ -35,7 +35,7 @@ def test_status_as_json_counts_by_cause(directory: Path) -> None:
 
 def test_status_tells_how_long_requests_took(directory: Path) -> None:
     with running(directory) as d:
-        assert status_of(d)["latency_log2_us"] == []
+        assert status_of(d)["latency_log2_us"] == [] and status_of(d)["window"] == 1
         ctl("-s", d.plain, "ask", "a", "b", "!sleep 70 c")
         counts = status_of(d)["latency_log2_us"]
         assert sum(counts) == 3 == status_of(d)["answered"], counts
