@@ -80,6 +80,13 @@ def check_looks(page: Browser, width: int) -> None:
             assert element.accessible_name, element.get_attribute("outerHTML")
 
 
+def accessible(page: Browser) -> set[tuple[str, str]]:
+    """The roles and names that assistive technology is given."""
+    nodes = page.command("Accessibility.getFullAXTree")["nodes"]
+    return {(str(node["role"]["value"]), str(node["name"]["value"])) for node in nodes
+            if not node["ignored"] and "name" in node}
+
+
 def tab_order(page: Browser, count: int) -> list[str]:
     """Where Tab leads from the top of the page; each place has to be seen to have the focus."""
     order = []

@@ -14,7 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from tap import adopt_orphans, run_all
-from webdemo_look import check_looks, is_narrow_enough, tab_order
+from webdemo_look import accessible, check_looks, is_narrow_enough, tab_order
 from webdemo_rig import GREETS, Browser, Demo, Visitor, browser, demo, held, wait_until
 
 FAKE = os.environ["FAKE_COPROC"]
@@ -331,6 +331,10 @@ def test_all_can_be_done_with_the_keyboard(directory: Path) -> None:
         for quiet in ("latency", "batch-text", "again-hint"):
             assert not page.script("return document.getElementById(arguments[0])"
                                    ".closest('[aria-live], [role=status], [role=alert]')", quiet)
+        assert {("textbox", "Your query"), ("button", "Ask"), ("status", "Answer"),
+                ("button", "Run all 6"), ("table", "Sample queries"), ("region", "History"),
+                ("button", "A text file, each line a query (up to 8 MiB)"),
+                ("heading", "The program")} <= accessible(page), accessible(page)
 
 
 if __name__ == "__main__":
