@@ -2,6 +2,7 @@
 """What a recipe of contrib/recipes is to its test: requests, replies, and what is to do no harm."""
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,7 @@ class Poison:
     restart: bool = False  # under the recipe it may cost the process, and others an error
     expect: Optional[Expect] = None  # what its own reply is under the recipe; None: anything
     plain: bool = True  # to be tried with the plain configuration too
+    times: int = 0  # that it is sent; 0: as often as the others of its recipe
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,9 @@ class Recipe:
     options: dict[str, str] = field(default_factory=dict)
     variant: str = ""  # for another test of the same file, as with another command
     command: Sequence[str] = ()  # in the place of the file's
-    plain_command: str = ""  # in the place of the file's, in the plain configuration
+    # Another program in the plain configuration, without the file's banner and ready.
+    plain_command: str = ""
+    plain_options: dict[str, str] = field(default_factory=dict)  # more for the plain configuration
     needs: Sequence[str] = ()  # programs or paths that must be there, beside version[0]
     # Requests with the plain configuration; without any: those above with one line of reply, or
     # the first lines of the replies if all have more.
@@ -55,6 +59,7 @@ class Recipe:
     plain: bool = True  # to be tried with the plain configuration
     plain_fits: bool = True  # there are replies of one line, which come right then
     times: int = 10  # that each poison is sent
+    kills: int = 3  # of its process
     pace: float = 1.0  # all time-outs of the test are so many times longer
 
     def title(self) -> str:
@@ -156,9 +161,13 @@ def fits(reply: bytes, expect: Optional[Expect]) -> bool:
 
 def write_plain(recipe: Recipe, directory: Path) -> Path:
     """The configuration that only starts the program: a line in, a line out."""
-    pairs = [(k, v) for k, v in config_lines(recipe.path()) if k in PLAIN_KEYS]
+    command = recipe.plain_command or shlex.join(recipe.command)
+    others = {"command"} if command else set()
     if recipe.plain_command:
-        pairs = [(k, v) for k, v in pairs if k != "command"] + [("command", recipe.plain_command)]
+        others |= {"banner", "ready"}
+    pairs = [(k, v) for k, v in config_lines(recipe.path()) if k in PLAIN_KEYS and k not in others]
+    pairs += [("command", command)] if command else []
+    pairs += recipe.plain_options.items()
     path = directory / "plain.conf"
     path.write_text("".join(f"{key} = {value}\n" for key, value in pairs))
     return path

@@ -36,8 +36,10 @@ def spell_plain(number: int) -> Pair:
     return word, re.compile(rb"(# " + word + rb" 0|& " + word + rb" \d+ 0: .*)\n")
 
 
-# With `reply = line` only a request without a word is answered; one with a word has two lines.
-SPELL_PLAIN = [pair for n in range(40) for pair in [(b"   ", b"\n")] * 7 + [spell_plain(n)]]
+# With `reply = line` only a request without a word is answered; one with a word has two lines
+# (but one, an empty line, is what a word has that is right, once `!` has got through).
+SPELL_PLAIN = [pair for n in range(40) for pair in [(b"   ", b"\n")] * 7
+               + [spell_plain(n), (b"hello", b"*\n")]]
 SPELL_COMMANDS = [Poison(b"*foo", expect=b"*\n\n"), Poison(b"!", expect=b"\n"),
                   Poison(b"@hello", expect=b"*\n\n", plain=False),
                   Poison(b"#", expect=b"\n", plain=False)]
@@ -88,8 +90,8 @@ BC = Recipe(
     poison=[Poison(b"1;2", expect=b"1\n2\n"), Poison(b"2^300", expect=LONG_NUMBER),
             Poison(b"x=5", expect=b""), Poison(b"1/0", expect=b"", plain=False),
             Poison(b"scale=3", expect=b"", plain=False),
-            Poison(b"obase=2", expect=b"", plain=False),
-            Poison(b"/*", expect="bad-request"), Poison(b"\"", expect="bad-request", plain=False),
+            Poison(b"obase=2", expect=b""),
+            Poison(b"/*", expect="bad-request"), Poison(b"\"", expect="bad-request"),
             Poison(b"read()", expect="bad-request"), Poison(b"while(1)1", restart=True)],
     plain_requests=[(b"%d+1" % n, b"%d\n" % (n + 1)) for n in range(1000, 1100)])
 
@@ -123,7 +125,7 @@ DC = Recipe(
             Poison(b"!echo hi", expect="bad-request", plain=False),
             Poison(b"[abc", expect="bad-request"),
             Poison(b"?", expect="bad-request"), Poison(b"10k", expect=b"", plain=False),
-            Poison(b"2o", expect=b"", plain=False),
+            Poison(b"2o", expect=b""),
             Poison(b"[lax]salax", restart=True, plain=False)],
     plain_requests=[(b"%d 1+p" % n, b"%d\n" % (n + 1)) for n in range(1000, 1100)])
 
@@ -158,8 +160,9 @@ SQLITE = Recipe(
          b" .print x", b"select 1\r", b"-", b"--", b"]", b"end;"],
     poison=[Poison(b"select 1; select 2", expect=b"1\n2\n"),
             Poison(b"select 1 where 0;", expect=b""),
-            Poison(SLOW, expect=b"4000000\n"), Poison(b"select 'a", expect="bad-request"),
-            Poison(b".mode json", expect="bad-request", plain=False),
+            Poison(SLOW, expect=b"4000000\n", times=4),
+            Poison(b"select 'a", expect="bad-request"),
+            Poison(b".mode json", expect="bad-request"),
             Poison(ENDLESS, restart=True, plain=False),
             Poison(b"select \"readfile\"('x')", expect="bad-request", plain=False)],
     plain_requests=[(b"select %d;" % n, b"%d\n" % n) for n in range(1000, 1100)])
@@ -278,7 +281,7 @@ TR = Recipe(
     requests=[(b"", b"\n"), (b"a b", b"A B\n")],
     numbered=filter_pairs("ab%d=>AB%d"), odd=[b"a" * 60000, b"\x01"],
     poison=[Poison(b"x" * 5000, expect=b"X" * 5000 + b"\n")])
-TR_PTY = replace(TR, variant="pty", options={"pty": "yes"}, plain=False)
+TR_PTY = replace(TR, variant="pty", options={"pty": "yes"})
 XARGS = Recipe(
     name="xargs", package="findutils", version=["xargs", "--version"],
     requests=[(b"a", b"a\n")], numbered=filter_pairs("n%d=>n%d"), odd=[b"\x01", b"a" * 10000],
@@ -289,8 +292,9 @@ AWK = Recipe(
     requests=[(b"", b"0 \n"), (b"a b c", b"3 A B C\n"), (b"\\", b"1 \\\n")],
     numbered=filter_pairs("a %d=>2 A %d"), odd=[b"a" * 60000, b"\x01", b"a " * 30000],
     poison=[Poison(b"a\0b", expect="bad-request"),
-            Poison(b"x" * 5000, expect=b"1 " + b"X" * 5000 + b"\n")])
-GAWK = replace(AWK, variant="gawk", package="gawk", version=["gawk", "--version"], plain=False,
+            Poison(b"x" * 5000, expect=b"1 " + b"X" * 5000 + b"\n")],
+    plain_options={"request-bytes": "any"})  # or no NUL would get to it
+GAWK = replace(AWK, variant="gawk", package="gawk", version=["gawk", "--version"],
                command=["gawk", "{ print NF, toupper($0); fflush() }"])
 GAWK_STDIO = replace(GAWK, variant="gawk with line-buffered", options={"line-buffered": "yes"},
                      command=["gawk", "{ print NF, toupper($0) }"])

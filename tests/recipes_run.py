@@ -17,9 +17,9 @@ INNOCENTS = 10
 PIPELINED = 40  # requests of each client
 AHEAD = 2  # requests that each innocent client has pending
 BETWEEN = 20  # endings of the innocent between a poison's ending and the next poison
-KILLS = 3
 STANDSTILL = 0.02  # seconds that a process stands still before it is killed
-PATIENCE = 60.0  # seconds for any part of the test
+PATIENCE = 60.0  # seconds for any part of the test, of a recipe of the usual pace
+ENOUGH = 60.0  # seconds, after which what has failed somewhere need not be tried further
 MODERATE, SHORT, PLAIN = (20.0, 20.0), (5.0, 1.0), (0.3, 0.45)  # request-timeout, hang-timeout
 LOSSES = {"crashed", "desync", "timeout", "unavailable"}  # what a replaced process may cost
 
@@ -55,6 +55,8 @@ class Run:
         self.result = Result(recipe.title(), recipe.path().name)
         self.turn = 0
         self.daemons = 0
+        self.patience = PATIENCE * recipe.pace
+        self.began = time.monotonic()
 
     def start(self, config: Path, limits: tuple[float, float]) -> Daemon:
         request, hang = (round(1000 * self.recipe.pace * limit) for limit in limits)
@@ -92,7 +94,7 @@ class Run:
         """How long it takes to the first reply, and the memory then."""
         crew, tally = Crew(daemon), Tally()
         self.ask(self.recipe, crew.join(1, tally)[0], 0)
-        crew.finish(PATIENCE)
+        crew.finish(self.patience)
         self.result.start_seconds = time.monotonic() - daemon.started_at
         self.result.resident_kib = daemon.resident_kib()
         self.judge("the first reply", tally, daemon=daemon)
@@ -104,7 +106,7 @@ class Run:
         for number, client in enumerate(crew.join(CLIENTS, tally)):
             for _ in range(PIPELINED):
                 self.ask(self.recipe, client, number)
-        crew.finish(PATIENCE)
+        crew.finish(self.patience)
         self.judge(f"{CLIENTS} clients, {PIPELINED} requests of each at once", tally, daemon=daemon)
 
     def beside(self, daemon: Daemon, recipe: Recipe, step: Callable[[int, Crew], bool]) -> Tally:
@@ -118,10 +120,10 @@ class Run:
                     self.ask(recipe, client, number)
             return not step(sum(c.ended for c in innocents), crew)
 
-        if not crew.pump(PATIENCE, over):
-            tally.note(f"not over after {PATIENCE} s")
+        if not crew.pump(self.patience, over):
+            tally.note(f"not over after {self.patience} s")
             tally.lost += 1
-        crew.finish(PATIENCE)
+        crew.finish(self.patience)
         return tally
 
     def hostile(self, daemon: Daemon, recipe: Recipe,
@@ -163,18 +165,18 @@ class Run:
             if stopped and time.monotonic() > stopped + STANDSTILL:
                 daemon.signal_process(signal.SIGKILL)
                 kills, since, stopped = kills + 1, endings, 0.0
-            elif not stopped and endings >= since + BETWEEN and kills < KILLS:
+            elif not stopped and endings >= since + BETWEEN and kills < self.recipe.kills:
                 if daemon.signal_process(signal.SIGSTOP):
                     stopped = time.monotonic()
-            return kills < KILLS or endings < since + BETWEEN
+            return kills < self.recipe.kills or endings < since + BETWEEN
 
         tally = self.beside(daemon, self.recipe, step)
-        self.judge(f"kill -9 of the process, {KILLS} times", tally, True, daemon=daemon)
+        self.judge(f"kill -9 of the process, {self.recipe.kills} times", tally, True, daemon=daemon)
 
     def poison(self, daemon: Daemon, poison: Poison) -> None:
         """Under the recipe: it gets what it should, and the others only what is theirs."""
         before = daemon.stats()[1]
-        tally, own = self.hostile(daemon, self.recipe, [poison] * self.recipe.times)
+        tally, own = self.hostile(daemon, self.recipe, self.often(poison))
         faults = []
         if own.wrong or own.lost or (poison.expect is not None and own.errors):
             faults += [f"its own replies: {own.text()}", *own.examples]
@@ -183,8 +185,11 @@ class Run:
             faults.append(f"the process was started again {starts} times")
         self.judge(f"{shown(poison)} beside innocent ones", tally, poison.restart, faults, daemon)
 
+    def often(self, poison: Poison) -> list[Poison]:
+        return [poison] * (poison.times or self.recipe.times)
+
     def plain_poison(self, daemon: Daemon, recipe: Recipe, poison: Poison) -> None:
-        sends = [Poison(poison.text)] * self.recipe.times
+        sends = self.often(Poison(poison.text, times=poison.times))
         tally, own = self.hostile(daemon, recipe, sends)
         self.judge(f"reply = line: {shown(poison)} beside innocent ones", tally, True,
                    own.examples if own.lost or own.wrong else (), daemon, self.result.plain,
@@ -197,14 +202,20 @@ class Run:
         faults = done.stderr.splitlines() if done.returncode else []
         self.check("the file is valid as it is", faults)
 
+    def has_failed(self) -> bool:
+        """So long ago that the rest would only take its time."""
+        late = time.monotonic() > self.began + ENOUGH * self.recipe.pace
+        return late and any(check.faults for check in self.result.checks)
+
     def with_daemon(self, config: Path, limits: tuple[float, float],
                     parts: Sequence[Callable[[Daemon], None]]) -> None:
-        if not parts:
+        if not parts or self.has_failed():
             return
         daemon = self.start(config, limits)
         try:
             for part in parts:
-                part(daemon)
+                if not self.has_failed():
+                    part(daemon)
         finally:
             daemon.stop()
 

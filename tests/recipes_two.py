@@ -2,9 +2,10 @@
 """The recipes of programs with prompts, handshakes, ids, NUL, and requests of several lines."""
 import re
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
-from recipes_base import RECIPES_DIR, Pair, Poison, Recipe
+from recipes_base import RECIPES_DIR, Pair, Poison, Recipe, first_line
 
 
 def script(interpreter: str, name: str, *words: str) -> list[str]:
@@ -160,7 +161,9 @@ PYTHON = Recipe(
             Poison(b"print('>>> ' * 20000)", expect=b" " + b">>> " * 20000 + b"\n"),
             Poison(b"import os; os._exit(3)", restart=True, expect="crashed"),
             Poison(b"while 1: pass", restart=True)],
-    plain=False, times=5)
+    # Its own prompt, which goes to stderr.
+    plain_command="python3 -u -q -i", plain_requests=[python_sum(n) for n in range(1000, 1100)],
+    times=5)
 
 
 def words_of(number: int) -> Pair:
@@ -173,7 +176,7 @@ PERL = Recipe(
     requests=[(b"", b""), (b"...", b""), (b"b a b", b"2 b\n1 a\n"), (b"words>", b"1 words\n")],
     numbered=[words_of], odd=[b"a " * 30000, b"\x01\x1e"],
     poison=[Poison(b"b a", expect=b"1 a\n1 b\n"), Poison(b"", expect=b""), Poison(b"x" * 9000)],
-    plain=False)
+    plain_requests=[(b"w%d" % n, b"1 w%d\n" % n) for n in range(100)], plain_fits=False)
 
 
 def squid_mirror(number: int) -> Pair:
@@ -241,12 +244,13 @@ LT_PROC = Recipe(
     requests=[(b"house", HOUSE % b"house" + b"\n"), (b"", b"\n"), (b"   ", b"   \n"),
               (b"the cats", b"^the/the<det><def><sp>$ ^cats/cat<n><pl>$\n"),
               ("qé".encode(), "^qé/*qé$\n".encode()), (b"a\\[b", re.compile(rb"\^a/a<det>.*\n")),
-              (b"a\\\\b", "bad-request"), *((text, "bad-request") for text in APERTIUM_FORBIDDEN)],
+              (b"x" * 9000, "too-long"), (b"a\\\\b", "bad-request"),
+              *((text, "bad-request") for text in APERTIUM_FORBIDDEN)],
     numbered=[apertium_number],
     odd=[b"x" * 8000, b"\x01", b"a\\/b\\<c\\>\\^\\$\\@\\{\\}", b"x\r", "日本".encode()],
     poison=[Poison(text, expect="bad-request") for text in (b"a[b", b"a]b", b"^x/y$", b"a{",
                                                             b"a\0b")],
-    plain=False)
+    plain_requests=[apertium_number(n) for n in range(100)], plain_fits=False)
 
 
 def linkage(number: int) -> Pair:
@@ -265,8 +269,10 @@ LINK_PARSER = Recipe(
     numbered=[linkage], odd=[b". . .", b"a" * 200, b"\x01", b" !help", b"$", b"the cat sat\r"],
     poison=[Poison(b"", expect="bad-request"), Poison(b"!exit", expect="bad-request"),
             Poison(b"!width=7", expect="bad-request"), Poison(b"cat " * 600, expect="too-long"),
-            Poison(b"% x", expect=b""), Poison(b"cat " * 40, expect=re.compile(rb"(?s)Found .*"))],
-    plain=False, times=5)
+            Poison(b"% x", expect=b""), Poison(b"cat " * 40, expect=re.compile(rb"(?s)Found .*")),
+            Poison(b"the cat sat", expect=re.compile(rb"(?s)Found .*"))],
+    # A command's reply is one line.
+    plain_requests=[(b"!debug=%d" % n, b"debug set to %d\n" % n) for n in range(100)], times=5)
 
 
 def gdb_sum(number: int) -> Pair:
@@ -296,7 +302,7 @@ GDB = Recipe(
     poison=[Poison(text, expect="bad-request") for text in (b"define x", b"if 1", b"quit",
                                                             b"python")]
     + [Poison(b"-data-evaluate-expression \"", expect=re.compile(rb"\^error,msg=.*\n"))],
-    plain=False)
+    plain_command="gdb -q -nx -nh --interpreter=mi2", plain_fits=False, times=5)
 
 
 def pdns_host(number: int) -> Pair:
@@ -304,6 +310,12 @@ def pdns_host(number: int) -> Pair:
     address = b"10.%d.%d.%d" % (number >> 16, number >> 8 & 255, number & 255)
     return (name + b"\tIN\tA\t%d\t127.0.0.1" % number,
             b"DATA\t%b\tIN\tA\t300\t%d\t%b\nEND\n" % (name, number, address))
+
+
+def question(number: int) -> Pair:
+    """As PowerDNS itself sends it."""
+    request, reply = pdns_host(number)
+    return b"Q\t" + request, reply
 
 
 POWERDNS = Recipe(
@@ -318,7 +330,8 @@ POWERDNS = Recipe(
     poison=[Poison(b"HELO\t1", expect=b"LOG\tthis is no question\nFAIL\n"),
             Poison(b"www.example.com\tIN\tANY\t1\t::1",
                    expect=re.compile(rb"(DATA\t.*\n){2}END\n"))],
-    plain=False)
+    plain_requests=[pair for n in range(100) for pair in [(b"Q\tno\tIN\tA\t1\t::1", b"END\n")] * 4
+                    + [first_line(question(n))]])
 
 
 def octave_sum(number: int) -> Pair:
@@ -368,8 +381,13 @@ SLOW_START = Recipe(
     name="slow-start", package="python3", version=["python3", "--version"],
     command=script("python3", "slow-start.py", "0.5", "40"),
     requests=[(b"", model_reply(b"")), (b"\xff\xfe", model_reply(b"\xff\xfe"))],
-    numbered=[model_line], odd=[b"a\tb\x01", b"\r"], plain=False)
+    numbered=[model_line], odd=[b"a\tb\x01", b"\r"], poison=[b"", b"x" * 9000])
+# The recipe to the letter: not for every day.
+SLOW_START_REAL = replace(
+    SLOW_START, variant="20 s, 800 MB", command=script("python3", "slow-start.py", "20", "800"),
+    pace=4, kills=1, poison=[])
 
+LONG = [SLOW_START_REAL]
 RECIPES = [EXIFTOOL, GNUGO, STOCKFISH, PYTHON, PERL, SQUID, SQUID_FAKE, SQUID_NCSA, LT_PROC,
            LINK_PARSER,
            GDB, POWERDNS, OCTAVE, SLOW_START]

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Recipes and time: a search that nobody waits for any more, a program that is slow to start; TAP.
+"""Recipes and time: a search that nobody waits for, a slow start, replies one too late; TAP.
 
 environment: SLOW_START=SECONDS  of the slow program (3); the recipe's own are 20
 """
@@ -89,6 +89,20 @@ def test_requests_wait_for_a_program_that_is_slow_to_start(coprocd: str, directo
         assert (where / "log").read_text(encoding="utf-8").count("started:") == 1
 
 
+def test_replies_that_come_one_too_late_are_found_at_the_start(coprocd: str,
+                                                               directory: Path) -> None:
+    recipe = (RECIPES_DIR / "link-parser.conf").read_text(encoding="utf-8")
+    assert "\nline-buffered = yes\n" in recipe
+    late = directory / "late.conf"
+    late.write_text(recipe.replace("\nline-buffered = yes\n", "\n"), encoding="utf-8")
+    with daemon(coprocd, directory, str(late), "--listen", f"{directory}/socket",
+                "--start-timeout", "2s", "--request-timeout", "4s") as where:
+        answer = reply(client(where, b"the cat sat\n"))
+        assert answer.startswith(b"coprocd: error: unavailable"), answer
+        log = (where / "log").read_text(encoding="utf-8")
+        assert "not ready within 2000 ms (start-timeout)" in log, log
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--coprocd", required=True, help="the daemon")
@@ -96,7 +110,8 @@ def main() -> int:
     tests = []
     for test in (test_a_search_that_nobody_waits_for_is_stopped,
                  test_a_search_is_stopped_when_its_time_is_over,
-                 test_requests_wait_for_a_program_that_is_slow_to_start):
+                 test_requests_wait_for_a_program_that_is_slow_to_start,
+                 test_replies_that_come_one_too_late_are_found_at_the_start):
         bound = partial(test, coprocd)
         bound.__name__ = test.__name__  # type: ignore[attr-defined]
         tests.append(bound)
