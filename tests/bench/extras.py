@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What is not a load: memory, idleness, starting and stopping."""
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Callable, Optional
 
 from cases import SUBJECTS
 from rig import Relay, Rig, ask_load, load_command
@@ -31,6 +32,7 @@ OPTIONS = SUBJECTS["coprocd"] + ("--queue", "100000", "--max-clients", "11000")
 class Extras:
     values: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    rounds: int = 0  # that are done
 
     def add(self, subject: str, metric: str, value: float) -> None:
         self.values.setdefault((subject, metric), []).append(value)
@@ -91,11 +93,13 @@ def measure_life(rig: Rig, subject: str, extras: Extras) -> None:
     extras.add(subject, "stop_ms", relay.stop() * 1000)
 
 
-def run_extras(rig: Rig, rounds: int) -> Extras:
-    extras = Extras()
-    for _ in range(rounds):
+def run_extras(rig: Rig, rounds: int, extras: Extras, keep: Callable[[], None]) -> None:
+    """@keep: called after each round"""
+    while extras.rounds < rounds:
         for subject in ("floor", "coprocd", *rig.rivals):
             measure_idle(rig, subject, extras)
             measure_busy(rig, subject, extras)
             measure_life(rig, subject, extras)
-    return extras
+        extras.rounds += 1
+        keep()
+        print(f"round {extras.rounds}/{rounds}: memory and life", file=sys.stderr)

@@ -4,12 +4,13 @@ import random
 import statistics
 import sys
 from dataclasses import dataclass, field
-from typing import Any, Iterable, Optional
+from typing import Any, Callable, Iterable, Optional
 
 from cases import SUBJECTS, Case
 from rig import Relay, Rig, ask_load, run_load
 
 METRICS = ("relay_us", "child_us", "syscalls", "p50_us", "p99_us", "p999_us", "per_second")
+RIVALS_TO = 1000  # clients, with which they are compared
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Results:
     values: dict[tuple[str, str, str], list[float]] = field(default_factory=dict)
     requests: int = 0
     faults: list[str] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)  # the cases of which round
 
     def add(self, case: Case, subject: str, result: dict[str, Any]) -> None:
         if "failed" in result:
@@ -82,19 +84,23 @@ def measure(rig: Rig, case: Case, subject: str, seconds: float) -> dict[str, Any
 
 def subjects_of(rig: Rig, case: Case, auto: bool) -> list[str]:
     known = [name for name in case.subjects if auto or name != "window auto"]
-    rivals = list(rig.rivals) if case.group in ("clients", "plot") else []
-    return known + rivals
+    compared = case.group == "clients" or (case.group == "plot" and case.clients <= RIVALS_TO)
+    return known + (list(rig.rivals) if compared else [])
 
 
-def run_rounds(rig: Rig, cases: list[Case], rounds: int, seconds: float) -> Results:
-    results = Results()
-    order = random.Random(1)
+def run_rounds(rig: Rig, cases: list[Case], rounds: int, seconds: float, results: Results,
+               keep: Callable[[], None]) -> None:
+    """@keep: called after each case"""
     auto = rig.allows("--window", "auto")
     for number in range(1, rounds + 1):
         for case in cases:
+            name = f"round {number}/{rounds}: {key(case)}"
+            if name in results.done:
+                continue
             subjects = subjects_of(rig, case, auto)
-            order.shuffle(subjects)
+            random.Random(name).shuffle(subjects)
             for subject in subjects:
                 results.add(case, subject, measure(rig, case, subject, seconds))
-            print(f"round {number}/{rounds}: {case.group}: {case.name}", file=sys.stderr)
-    return results
+            results.done.append(name)
+            keep()
+            print(name, file=sys.stderr)
