@@ -2,7 +2,7 @@
 #ifndef DAEMON_SESSION_PARTS_H
 #define DAEMON_SESSION_PARTS_H
 
-/* What session.c and session_state.c share; for no other module. */
+/* What the files of the session share; for no other module. */
 
 #include "coproc.h"
 #include "session.h"
@@ -19,11 +19,53 @@ struct slot {
 	char bytes[]; /* the request */
 };
 
+/* ---- session_slots.c ---- */
+
 /* Append a slot with a copy of the request; NULL: no memory. */
 struct slot *slot_new(struct session *s, const char *bytes, size_t len);
 
 /* The engine's callback for a slot: its ending goes to the client when it is its turn. */
 void slot_on_done(void *ctx, const struct coproc_reply *reply);
+
+/* A request has ended; the bytes are borrowed. */
+void slot_end(struct slot *slot, enum coproc_code code, const char *bytes, size_t len);
+
+/* Memory for a slot, maybe of one that was used before; free(3) takes it. NULL: none. */
+struct slot *slot_alloc(struct hall *h, size_t len);
+
+/* Drop the oldest slot; it must not be with the engine any more. */
+void session_remove_first(struct session *s);
+
+/* ---- session_ask.c ---- */
+
+/* Whether the session may hand one more request of @len bytes in now. */
+bool session_may_ask(struct session *s, size_t len);
+
+/* Others have had their turn: it may ask again. */
+void session_uncrowd(struct session *s);
+
+/* Count the sessions that send, anew for each epoch. */
+void session_note_sender(struct session *s);
+
+/* Take what was read; what may not be asked yet is kept in `in`. */
+void session_take_bytes(struct session *s, const char *bytes, size_t len);
+
+/*
+ * Cut @bytes into requests for as long as the session may ask. Returns how many
+ * bytes are done with.
+ */
+size_t session_take_requests(struct session *s, const char *bytes, size_t len);
+
+/* At the end of input an unterminated rest is a request too. */
+void session_take_last(struct session *s);
+
+/* Whether `in` holds a complete request. */
+bool session_has_request(const struct session *s);
+
+/* ---- session.c ---- */
+
+/* The session can be served no longer; it is closed at the end of the turn. */
+void session_break_off(struct session *s, const char *why);
 
 /* How its bytes are cut; @text is copied. Returns 0 or -ENOMEM. */
 int session_set_cut(struct session *s, enum cut_kind kind, const char *text,
