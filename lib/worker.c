@@ -294,7 +294,9 @@ static void give_up_closed(struct worker *w)
 static void give_up_starting(struct worker *w)
 {
 	const struct coproc_options *o = &w->settings->o;
-	bool may_buffer = !w->has_output && !o->line_buffered && !o->pty;
+	/* One that has spoken may still keep the answer to the probe back. */
+	bool is_probed = worker_in_flight(w) || w->settings->greeting.ready == READY_PROBE;
+	bool may_buffer = (!w->has_output || is_probed) && !o->line_buffered && !o->pty;
 	char why[700];
 
 	snprintf(why, sizeof(why), "not ready within %lld ms (start-timeout)%s%s%s",

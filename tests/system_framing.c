@@ -113,6 +113,10 @@ static void test_a_program_that_buffers_in_blocks_is_told_of_once(void **state)
 	rig_start_command(r, "--ready probe:a=>A --start-timeout 200ms --restart-limit 1",
 			  "tr a-z A-Z");
 	rig_wait_text(r, "log", "(start-timeout) (stdout may be block-buffered: try", 1);
+	rig_stop(r);
+	rig_start_command(r, "--ready probe:a=>A --start-timeout 200ms --restart-limit 1",
+			  "sh -c 'echo hello; exec tr a-z A-Z'");
+	rig_wait_text(r, "log", "(start-timeout) (stdout may be block-buffered: try", 1);
 }
 
 static void test_health_that_is_missed_replaces_the_process(void **state)
