@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The recipes of spelling checkers, calculators, SQLite, Git, MeCab, jq and line filters."""
+"""The recipes of spelling checkers, calculators, SQLite, ed, Git, MeCab, jq and line filters."""
 import os
 import re
 import subprocess
@@ -168,6 +168,43 @@ SQLITE = Recipe(
     plain_requests=[(b"select %d;" % n, b"%d\n" % n) for n in range(1000, 1100)])
 
 
+def make_lines(directory: Path) -> None:
+    (directory / "lines").write_text("".join(f"line {n}\n" for n in range(1, 65)))
+
+
+def ed_line(number: int) -> Pair:
+    number = 1 + number // 64 % 64
+    return b"%dp" % number, b"line %d\n" % number
+
+
+def ed_lines(number: int) -> Pair:
+    number = 1 + number // 64 % 62
+    return (b"/ %d$/;+2p" % number,
+            b"".join(b"line %d\n" % n for n in range(number, number + 3)))
+
+
+ED_FORBIDDEN = [b"", b"!id", b"1!id", b"r !id", b"w !id", b"w x", b"e !id", b"f x", b"a", b"1i",
+                b"c", b"q", b"Q", b"s/l/m/", b"1d", b"H", b"P", b"kx", b"1t2", b"u", b"g/x/d", b"v/x/p",
+                b"g/x/p\\", b"G/x/", b"1z9", b"#", b"/x", b"1p!id", b"\\!id"]
+ED = Recipe(
+    name="ed", package="ed", version=["ed", "--version"], setup=make_lines,
+    command=["ed", "-s", "lines"], options={"directory": "{dir}"},
+    requests=[(b"$=", b"64\n"), (b"/line/", b"line 1\n"), (b"?line?n", b"64\tline 64\n"),
+              (b"g/6$/p", b"".join(b"line %d\n" % n for n in range(6, 64, 10))),
+              (b"g/nothing/p", b""), (b"/nothing/", b"?\n"), (b"99p", b"?\n"), (b"p", b"?\n"),
+              (b"1,2l", b"line 1$\nline 2$\n"), (b"/\\/!x/p", b"?\n"),
+              (b"/[/]!x/p", "bad-request"),
+              *((text, "bad-request") for text in ED_FORBIDDEN)],
+    numbered=[ed_line, ed_lines],
+    odd=[b"/" + b"\\(" * 1000 + b"/p", b"99999999999999999999p", b"1;2;3p", b"/\x01/p",
+         b"1" * 4000, b"/[/p"],
+    poison=[Poison(b"1,2p", expect=b"line 1\nline 2\n"), Poison(b"g/nothing/p", expect=b""),
+            Poison(b"33", expect=b"line 33\n"), Poison(b"!echo 5", expect="bad-request"),
+            Poison(b"a", expect="bad-request"), Poison(b"1,60d", expect="bad-request"),
+            Poison(b"q", expect="bad-request", plain=False)],
+    plain_requests=[ed_line(n * 64) for n in range(64)])
+
+
 def make_repository(directory: Path) -> None:
     """With files 1 to 64, whose names of objects depend on nothing else."""
     work = directory / "work"
@@ -304,5 +341,5 @@ ORIGINAL_AWK = replace(GAWK, variant="original-awk", package="original-awk",
 BUSYBOX_AWK = replace(GAWK, variant="busybox", package="busybox", version=["busybox"],
                       command=["busybox", "awk", "{ print NF, toupper($0) }"])
 
-RECIPES = [HUNSPELL, ASPELL, BC, DC, SQLITE, GIT_CHECK, GIT, MECAB, JQ, SED, TR, TR_PTY, XARGS, AWK,
-           GAWK, GAWK_STDIO, ORIGINAL_AWK, BUSYBOX_AWK]
+RECIPES = [HUNSPELL, ASPELL, BC, DC, SQLITE, ED, GIT_CHECK, GIT, MECAB, JQ, SED, TR, TR_PTY,
+           XARGS, AWK, GAWK, GAWK_STDIO, ORIGINAL_AWK, BUSYBOX_AWK]
