@@ -4,6 +4,7 @@
 
 environment: FAKE_COPROC, SOURCE_ROOT (paths), and what webdemo_rig names
 """
+import importlib
 import json
 import os
 import re
@@ -136,6 +137,7 @@ def test_every_error_of_a_query_is_told_in_words(directory: Path) -> None:
                 ("!sleep 1100 late", 504, "timeout"),
                 ("!die 3", 502, "crashed"),
                 ("!big 5000", 502, "reply-too-long"),
+                ("!twice " + "x" * 800, 502, "desync"),
                 ("x" * 70000, 413, "too-long"),
                 ("y" * (2 << 20), 413, "too-long"),
                 ("evil", 400, "bad-request"),
@@ -153,6 +155,17 @@ def test_every_error_of_a_query_is_told_in_words(directory: Path) -> None:
         assert visitor.ask("still here")["reply"] == "still here"
         response, text = visitor.fetch("GET", "/?q=!die+3")
         assert response.status == 502 and b"The program ended while it worked" in text
+
+
+def test_every_code_that_the_client_knows_has_words(_: Path) -> None:
+    root = Path(os.environ["SOURCE_ROOT"]) / "contrib"
+    sys.path[:0] = [str(root / "python"), str(root / "webdemo")]
+    codes = importlib.import_module("coproc.errors").BY_CODE
+    meanings = importlib.import_module("webdemo.errors").MEANINGS
+    assert set(codes) <= set(meanings), set(codes) - set(meanings)
+    for code, meaning in meanings.items():
+        assert meaning.title and meaning.happened and meaning.advice, code
+        assert code == "offline" or 400 <= meaning.status < 600, code
 
 
 def test_errors_of_the_service_are_told_in_words(directory: Path) -> None:
