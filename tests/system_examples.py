@@ -5,8 +5,10 @@
 environment: see python_rig.py
 """
 import os
+import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 from python_rig import PACKAGE, SAMPLES, SLOW, SOURCE, NORMALIZER, STOPWORDS, running
@@ -80,6 +82,22 @@ def test_shell_with_nc(directory: Path) -> None:
 def test_shell_with_socat(directory: Path) -> None:
     need("socat")
     check_example(directory, "client.sh socat")
+
+
+def test_what_the_readme_of_the_python_client_shows(directory: Path) -> None:
+    text = (PACKAGE / "README.md").read_text(encoding="utf-8")
+    threads, tasks, _ = re.findall(r"```python\n(.*?)```", text, re.S)
+    imports, calls = tasks.split("\n\n")
+    tasks = f"import asyncio\n{imports}\nasync def main():\n{textwrap.indent(calls, '    ')}\n" \
+        "asyncio.run(main())\n"
+    with running(directory, command=(need("bc"), "-q")) as d:
+        for code, printed in ((threads, r"42\n2\n18446744073709551616\ntimeout no reply .* None\n"),
+                              (tasks, r"\['0', '1', '4', '9', .*, '249001'\]\n")):
+            done = subprocess.run(
+                [sys.executable, "-c", code.replace("/tmp/calc.sock", str(d.socket))], check=False,
+                env=dict(os.environ, PYTHONPATH=str(PACKAGE)), capture_output=True, text=True,
+                timeout=4 * DEADLINE)
+            assert done.returncode == 0 and re.fullmatch(printed, done.stdout), done
 
 
 if __name__ == "__main__":
