@@ -184,8 +184,8 @@ def ed_lines(number: int) -> Pair:
 
 
 ED_FORBIDDEN = [b"", b"!id", b"1!id", b"r !id", b"w !id", b"w x", b"e !id", b"f x", b"a", b"1i",
-                b"c", b"q", b"Q", b"s/l/m/", b"1d", b"H", b"P", b"kx", b"1t2", b"u", b"g/x/d", b"v/x/p",
-                b"g/x/p\\", b"G/x/", b"1z9", b"#", b"/x", b"1p!id", b"\\!id"]
+                b"c", b"q", b"Q", b"s/l/m/", b"1d", b"H", b"P", b"kx", b"1t2", b"u", b"g/x/d",
+                b"v/x/p", b"g/x/p\\", b"G/x/", b"1z9", b"#", b"/x", b"1p!id", b"\\!id"]
 ED = Recipe(
     name="ed", package="ed", version=["ed", "--version"], setup=make_lines,
     command=["ed", "-s", "lines"], options={"directory": "{dir}"},
