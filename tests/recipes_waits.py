@@ -7,6 +7,7 @@ environment: SLOW_START=SECONDS  of the slow program (3); the recipe's own are 2
 import argparse
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -30,6 +31,7 @@ def daemon(coprocd: str, directory: Path, recipe: str, *words: str) -> Iterator[
             subprocess.Popen([coprocd, "--config", str(RECIPES_DIR / recipe), *words],
                              stderr=log) as process:
         try:
+            (directory / "pid").write_text(str(process.pid), encoding="ascii")
             wait_until("the socket", lambda: listens(directory / "socket"))
             yield directory
         finally:
@@ -52,12 +54,20 @@ def reply(nc: "subprocess.Popen[bytes]") -> bytes:
         return nc.stdout.read()
 
 
+def is_busy(directory: Path) -> bool:
+    """Whether the process has a request, by the newest statistics; asks for newer ones."""
+    pid = int((directory / "pid").read_text(encoding="ascii"))
+    os.kill(pid, signal.SIGUSR1)
+    found = re.findall(r"stats: .* in flight (\d+),", (directory / "log").read_text("utf-8"))
+    return bool(found) and found[-1] == "1"
+
+
 def test_a_search_that_nobody_waits_for_is_stopped(coprocd: str, directory: Path) -> None:
     need("/usr/games/stockfish")
     with daemon(coprocd, directory, "stockfish.conf", "--listen",
                 f"{directory}/socket,request=until:", "--request-timeout", "30s") as where:
         leaving = client(where, b"go infinite\n\n")
-        time.sleep(0.2)  # it is searching by now, or will be told to stop as soon as it is
+        wait_until("the search", lambda: is_busy(where))
         leaving.kill()
         reply(leaving)
         answer = reply(client(where, b"position startpos\ngo depth 1 searchmoves a2a3\n\n"))
@@ -88,7 +98,9 @@ def test_requests_wait_for_a_program_that_is_slow_to_start(coprocd: str, directo
         for number, nc in enumerate(waiting):
             assert reply(nc) == model_reply(b"word %d" % number)
         assert time.monotonic() - began >= SLOW_SECONDS
-        assert (where / "log").read_text(encoding="utf-8").count("started:") == 1
+        log = (where / "log").read_text(encoding="utf-8")
+        ready = re.findall(r"ready after (\d+) ms", log)
+        assert log.count("started:") == 1 and int(ready[0]) >= 1000 * SLOW_SECONDS, log
 
 
 def test_replies_that_come_one_too_late_are_found_at_the_start(coprocd: str,
