@@ -47,7 +47,9 @@ PLAIN_HEAD = """
 
 The same programs with a configuration that only starts them (`reply = line`, `window` 1, no
 `forbid`), beside a client that sends the same poison. Errors are many here, as each reply of two
-lines and each request without one costs the process.
+lines and each request without one costs the process. Nothing is right where all replies have
+more than one line (gnugo), or a prompt or NUL behind it (perl, gdb, lt-proc). Of python it is
+`python3 -i`, of link-parser its own commands; awks get NUL (`request-bytes = any`).
 
 | program | requests | right | wrong | errors |
 |---|---:|---:|---:|---:|

@@ -85,8 +85,8 @@ def check(speech: Speech, coprocd: str, directory: Path) -> None:
         talk.run()
         starts = daemon.stats()[1]
         tally = talk.tally
-        print(f"# {speech.recipe}: {REQUESTS} requests, {REQUESTS // KIND} each without reply, with "
-              f"two lines, made to time out: {tally.text()}, {starts} starts")
+        print(f"# {speech.recipe}: {REQUESTS} requests, {REQUESTS // KIND} each without reply, "
+              f"with two lines, made to time out: {tally.text()}, {starts} starts")
         assert not tally.wrong and not tally.lost, "\n".join(tally.examples)
         # A busy machine may make others late, but each of them says so.
         assert set(tally.errors) <= {"timeout"} and tally.errors["timeout"] <= REQUESTS // 50, \

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from recipes_base import RECIPES_DIR, Pair, Poison, Recipe, first_line
 
+PYTHON3 = "/usr/bin/python3"  # of Debian, whatever else there is
+
 
 def script(interpreter: str, name: str, *words: str) -> list[str]:
     """The command of a recipe whose program is in its directory."""
@@ -143,8 +145,8 @@ def python_lines(number: int) -> Pair:
 
 INCOMPLETE = b"SyntaxError: incomplete input\n"
 PYTHON = Recipe(
-    name="python", package="python3", version=["python3", "--version"],
-    command=script("python3", "python-prompt.py"),
+    name="python", package="python3", version=[PYTHON3, "--version"],
+    command=script(PYTHON3, "python-prompt.py"),
     requests=[(b"", b""), (b"x = 5", b""), (b"x", re.compile(rb"(?s)Traceback .*NameError: .*\n")),
               (b"def f():", INCOMPLETE), (b"(", INCOMPLETE), (b'"""', INCOMPLETE),
               (b"_", re.compile(rb"(?s)T.*")),
@@ -162,7 +164,7 @@ PYTHON = Recipe(
             Poison(b"import os; os._exit(3)", restart=True, expect="crashed"),
             Poison(b"while 1: pass", restart=True)],
     # Its own prompt, which goes to stderr.
-    plain_command="python3 -u -q -i", plain_requests=[python_sum(n) for n in range(1000, 1100)],
+    plain_command=f"{PYTHON3} -u -q -i", plain_requests=[python_sum(n) for n in range(1000, 1100)],
     times=5)
 
 
@@ -319,8 +321,8 @@ def question(number: int) -> Pair:
 
 
 POWERDNS = Recipe(
-    name="powerdns", package="python3", version=["python3", "--version"],
-    command=script("python3", "powerdns-backend.py"),
+    name="powerdns", package="python3", version=[PYTHON3, "--version"],
+    command=script(PYTHON3, "powerdns-backend.py"),
     requests=[(b"nowhere\tIN\tANY\t-1\t127.0.0.1", b"END\n"),
               (b"", b"LOG\tthis is no question\nFAIL\n"),
               (b"www.example.com\tIN\tANY\t-1\t::1",
@@ -378,13 +380,13 @@ def model_line(number: int) -> Pair:
 
 
 SLOW_START = Recipe(
-    name="slow-start", package="python3", version=["python3", "--version"],
-    command=script("python3", "slow-start.py", "0.5", "40"),
+    name="slow-start", package="python3", version=[PYTHON3, "--version"],
+    command=script(PYTHON3, "slow-start.py", "0.5", "40"),
     requests=[(b"", model_reply(b"")), (b"\xff\xfe", model_reply(b"\xff\xfe"))],
     numbered=[model_line], odd=[b"a\tb\x01", b"\r"], poison=[b"", b"x" * 9000])
 # The recipe to the letter: not for every day.
 SLOW_START_REAL = replace(
-    SLOW_START, variant="20 s, 800 MB", command=script("python3", "slow-start.py", "20", "800"),
+    SLOW_START, variant="20 s, 800 MB", command=script(PYTHON3, "slow-start.py", "20", "800"),
     pace=4, kills=1, poison=[])
 
 LONG = [SLOW_START_REAL]
