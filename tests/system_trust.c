@@ -86,7 +86,9 @@ static void test_p6_an_endless_reply_replaces_it(void **state)
 	struct client *c;
 	long before;
 
-	rig_start_command(r, "--max-reply 1M", "sh -c 'read x; exec tr \"\\0\" x < /dev/zero'");
+	/* Its stdin stays open, as a process that closes it is replaced for that. */
+	rig_start_command(r, "--max-reply 1M",
+			  "sh -c 'read x; exec 3<&0; exec tr \"\\0\" x < /dev/zero'");
 	before = proc_status(r->pid, "VmHWM");
 	c = client_new(r);
 	say(r, c, "go\n");
