@@ -45,16 +45,16 @@ def start_relay(rig: Rig, subject: str) -> Relay:
     return Relay(rig, subject, "batch", OPTIONS if subject == "coprocd" else ())
 
 
-def once(relay: Relay, extras: Extras) -> None:
+def once(relay: Relay, subject: str, extras: Extras) -> None:
     """One request, which brings what is allocated when it is first needed."""
     result = ask_load(relay, ("--rounds", "1"))
     if "failed" in result:
-        extras.faults.append(result["failed"])
+        extras.faults.append(f"{subject}: {result['failed']}")
 
 
 def measure_idle(rig: Rig, subject: str, extras: Extras) -> None:
     with start_relay(rig, subject) as relay:
-        once(relay, extras)
+        once(relay, subject, extras)
         base = relay.memory_kib()
         extras.add(subject, "base_kib", base)
         extras.add(subject, "base_own_kib", relay.memory_kib("RssAnon"))
@@ -65,7 +65,7 @@ def measure_idle(rig: Rig, subject: str, extras: Extras) -> None:
             if idle.stdout.readline() != b"ready\n":
                 extras.faults.append(f"{subject}: {IDLE_CLIENTS} clients cannot connect")
                 return
-            once(relay, extras)  # behind all of the connections
+            once(relay, subject, extras)  # behind all of the connections
             used, begin = relay.cpu_s(), time.monotonic()
             time.sleep(IDLE_S)
             part = (relay.cpu_s() - used) / (time.monotonic() - begin)
@@ -76,7 +76,7 @@ def measure_idle(rig: Rig, subject: str, extras: Extras) -> None:
 
 def measure_busy(rig: Rig, subject: str, extras: Extras) -> None:
     with start_relay(rig, subject) as relay:
-        once(relay, extras)
+        once(relay, subject, extras)
         base = relay.memory_kib()
         result = ask_load(relay, ("--clients", str(BUSY_CLIENTS), "--depth", str(BUSY_DEPTH),
                                   "--seconds", "0.5", "--bytes", "1024"))
@@ -88,7 +88,7 @@ def measure_busy(rig: Rig, subject: str, extras: Extras) -> None:
 
 def measure_life(rig: Rig, subject: str, extras: Extras) -> None:
     relay = start_relay(rig, subject)
-    once(relay, extras)
+    once(relay, subject, extras)
     extras.add(subject, "start_ms", relay.ready_s * 1000)
     extras.add(subject, "stop_ms", relay.stop() * 1000)
 
@@ -96,7 +96,7 @@ def measure_life(rig: Rig, subject: str, extras: Extras) -> None:
 def run_extras(rig: Rig, rounds: int, extras: Extras, keep: Callable[[], None]) -> None:
     """@keep: called after each round"""
     while extras.rounds < rounds:
-        for subject in ("floor", "coprocd", *rig.rivals):
+        for subject in ("floor", "coprocd"):
             measure_idle(rig, subject, extras)
             measure_busy(rig, subject, extras)
             measure_life(rig, subject, extras)

@@ -3,13 +3,13 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping, Optional
+from typing import Any, Optional
 
 from extras import Extras
 from rounds import Results
 
 
-def listed(values: Mapping[tuple[str, ...], list[float]]) -> list[list[Any]]:
+def listed(values: dict[Any, list[float]]) -> list[list[Any]]:
     """For JSON, which has no tuples as keys."""
     return [[*names, numbers] for names, numbers in values.items()]
 
