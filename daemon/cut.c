@@ -55,7 +55,7 @@ static enum cut_result next_until(struct cut *c, const char *bytes, size_t len, 
 			return CUT_TOO_BIG;
 	}
 	c->scanned = len;
-	return len > max + c->text_len + 2 ? CUT_TOO_BIG : CUT_PARTIAL;
+	return len > max + c->text_len + 2U ? CUT_TOO_BIG : CUT_PARTIAL;
 }
 
 /* The number in a request's first line. */
@@ -132,7 +132,7 @@ static bool skip_until(struct cut *c, const char *bytes, size_t len, size_t *use
 			return true;
 	}
 	/* What may become the text is kept. */
-	if (c->mid_line || len - *used > c->text_len + 1) {
+	if (c->mid_line || len - *used > c->text_len + 1U) {
 		c->mid_line = true;
 		*used = len;
 	}
@@ -162,6 +162,7 @@ const char *cut_parse(char *text, struct cut *c)
 		const char *word;
 		enum cut_kind kind;
 	} words[] = {{"line", CUT_LINE}, {"nul", CUT_NUL}, {"sized", CUT_SIZED}};
+	size_t len;
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
 		if (strcmp(text, words[i].word) != 0)
@@ -173,9 +174,10 @@ const char *cut_parse(char *text, struct cut *c)
 		return "request is none of line, until:TEXT, nul and sized";
 	c->kind = CUT_UNTIL;
 	c->text = text + 6;
-	if (parse_escapes(text + 6, text + 6, &c->text_len))
+	if (parse_escapes(text + 6, text + 6, &len))
 		return "request has an unknown escape in its TEXT";
-	if (c->text_len > CUT_TEXT_MAX || memchr(c->text, '\n', c->text_len))
+	if (len > CUT_TEXT_MAX || memchr(c->text, '\n', len))
 		return "request has a TEXT that is no line of up to 255 bytes";
+	c->text_len = (uint8_t)len;
 	return NULL;
 }

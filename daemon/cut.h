@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum cut_kind {
 	CUT_LINE,  /* up to LF; a CR before it is dropped */
@@ -25,11 +26,11 @@ enum cut_kind {
 struct cut {
 	enum cut_kind kind;
 	bool mid_line;    /* skipping: the line's beginning is gone already */
-	const char *text; /* borrowed; of CUT_UNTIL */
-	size_t text_len;
-	size_t scanned; /* bytes known to hold no end */
-	size_t line_at; /* CUT_UNTIL: where the unfinished line starts */
-	size_t left;    /* skipping CUT_SIZED: so many bytes */
+	uint8_t text_len; /* of CUT_UNTIL, as the next */
+	const char *text; /* borrowed */
+	size_t scanned;   /* bytes known to hold no end */
+	size_t line_at;   /* CUT_UNTIL: where the unfinished line starts */
+	size_t left;      /* skipping CUT_SIZED: so many bytes */
 };
 
 enum cut_result {

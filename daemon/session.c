@@ -64,7 +64,7 @@ static void session_close(struct session *s)
 	if (s->is_dirty)
 		TAILQ_REMOVE(&h->dirty, s, dirty_link);
 	if (s->is_waiting)
-		TAILQ_REMOVE(&h->waiting, s, waiting_link);
+		TAILQ_REMOVE(&h->waiting, s, held_link);
 	session_uncrowd(s);
 	TAILQ_REMOVE(&h->all, s, link);
 	h->count--;
@@ -72,7 +72,7 @@ static void session_close(struct session *s)
 	fd_close(&s->fd);
 	buf_finish(&s->in);
 	buf_finish(&s->out);
-	free(s->cut_text);
+	free((void *)(size_t)s->cut.text);
 	free(s);
 	if (h->on_closed)
 		h->on_closed(h->ctx);
@@ -243,13 +243,15 @@ void session_enter(struct hall *h, struct session *s)
 
 int session_set_cut(struct session *s, enum cut_kind kind, const char *text, size_t len)
 {
-	s->cut = (struct cut){.kind = kind, .text_len = len};
+	char *copy;
+
+	s->cut = (struct cut){.kind = kind, .text_len = (uint8_t)len};
 	if (kind != CUT_UNTIL)
 		return 0;
-	s->cut_text = malloc(len + 1);
-	if (!s->cut_text)
+	copy = malloc(len + 1);
+	if (!copy)
 		return -ENOMEM;
-	s->cut.text = memcpy(s->cut_text, text, len);
+	s->cut.text = memcpy(copy, text, len);
 	return 0;
 }
 
@@ -293,7 +295,7 @@ void hall_resume(struct hall *h)
 	while ((s = TAILQ_FIRST(&h->waiting))) {
 		if (!coproc_has_room(h->engine, h->config->engine.max_request))
 			break;
-		TAILQ_REMOVE(&h->waiting, s, waiting_link);
+		TAILQ_REMOVE(&h->waiting, s, held_link);
 		s->is_waiting = false;
 		h->served = s;
 		if (s->throttled && !s->eof && session_may_ask(s, 0) && !session_has_request(s))

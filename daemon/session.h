@@ -31,11 +31,10 @@ struct hall {
 	const struct config *config;  /* borrowed; changes with a reload */
 	struct session_list all;      /* owned; linked by session.link */
 	struct session_list dirty;    /* with something to write or resume; session.dirty_link */
-	struct session_list waiting;  /* for room in the queue; session.waiting_link */
+	struct session_list waiting;  /* for room in the queue; session.held_link */
 	const struct session *served; /* borrowed; the one of them that has its turn, or NULL */
-	struct session_list
-	    crowded;    /* may not ask before others had a turn; session.crowded_link */
-	unsigned epoch; /* a number for each EPOCH_MS in which somebody sent */
+	struct session_list crowded;  /* may not ask before others had a turn; session.held_link */
+	unsigned epoch;               /* a number for each EPOCH_MS in which somebody sent */
 	int64_t epoch_until_ms;
 	unsigned senders, senders_before; /* sessions that sent in this epoch, and the one before */
 	struct event flush;               /* activated at most once per turn of the loop */
@@ -54,18 +53,17 @@ struct hall {
 };
 
 struct session {
-	TAILQ_ENTRY(session) link;         /* hall.all */
-	TAILQ_ENTRY(session) dirty_link;   /* hall.dirty, while is_dirty */
-	TAILQ_ENTRY(session) waiting_link; /* hall.waiting, while is_waiting */
-	TAILQ_ENTRY(session) crowded_link; /* hall.crowded, while is_crowded */
-	struct hall *hall;                 /* borrowed */
+	TAILQ_ENTRY(session) link;       /* hall.all */
+	TAILQ_ENTRY(session) dirty_link; /* hall.dirty, while is_dirty */
+	/* hall.waiting while is_waiting, hall.crowded while is_crowded; never both. */
+	TAILQ_ENTRY(session) held_link;
+	struct hall *hall; /* borrowed */
 	struct event io;
 	struct slot_list slots; /* owned; unfinished requests, the oldest first */
 	struct buf in;          /* received, not yet cut into requests */
 	struct buf out;         /* not yet written */
 	size_t kept;            /* bytes of endings whose turn has not come */
-	struct cut cut;         /* the position in it */
-	char *cut_text;         /* owned; cut.text, NULL if it has none */
+	struct cut cut;         /* the position in it; cut.text is owned */
 	uint64_t id;
 	int fd; /* owned */
 	uid_t uid;
@@ -73,12 +71,12 @@ struct session {
 	unsigned unfinished; /* slots */
 	unsigned epoch;      /* the last one in which it sent */
 	short interest;      /* what `io` waits for */
-	bool status_replies;
-	bool skipping;  /* the rest of a request that was too long */
-	bool eof;       /* the client sends no more */
-	bool throttled; /* input has come that may not be taken yet */
-	bool broken;    /* to be closed at the end of the turn */
-	bool is_dirty, is_waiting, is_crowded;
+	bool status_replies : 1;
+	bool skipping : 1;  /* the rest of a request that was too long */
+	bool eof : 1;       /* the client sends no more */
+	bool throttled : 1; /* input has come that may not be taken yet */
+	bool broken : 1;    /* to be closed at the end of the turn */
+	bool is_dirty : 1, is_waiting : 1, is_crowded : 1;
 };
 
 /*

@@ -18,7 +18,7 @@ void session_uncrowd(struct session *s)
 	if (!s->is_crowded)
 		return;
 	s->is_crowded = false;
-	TAILQ_REMOVE(&s->hall->crowded, s, crowded_link);
+	TAILQ_REMOVE(&s->hall->crowded, s, held_link);
 }
 
 /* Give an error as the ending of a request that never reaches the engine. */
@@ -84,7 +84,7 @@ static void wait_for_room(struct session *s)
 	if (s->is_waiting)
 		return;
 	s->is_waiting = true;
-	TAILQ_INSERT_TAIL(&s->hall->waiting, s, waiting_link);
+	TAILQ_INSERT_TAIL(&s->hall->waiting, s, held_link);
 }
 
 void session_note_sender(struct session *s)
@@ -121,7 +121,7 @@ static bool is_crowded(struct session *s)
 
 	if (!s->is_crowded && s->unfinished && others_send(s) && !coproc_has_spare(h->engine)) {
 		s->is_crowded = true;
-		TAILQ_INSERT_TAIL(&h->crowded, s, crowded_link);
+		TAILQ_INSERT_TAIL(&h->crowded, s, held_link);
 	}
 	return s->is_crowded;
 }

@@ -94,7 +94,8 @@ static int load_cut(struct session *s, struct unpack *u)
 	uint64_t kind = unpack_u64(u);
 	size_t len;
 	const char *text = unpack_bytes(u, &len);
-	int rc = kind > CUT_SIZED ? -EINVAL : session_set_cut(s, (enum cut_kind)kind, text, len);
+	bool is_bad = kind > CUT_SIZED || len > CUT_TEXT_MAX;
+	int rc = is_bad ? -EINVAL : session_set_cut(s, (enum cut_kind)kind, text, len);
 
 	s->cut.mid_line = unpack_u64(u) != 0;
 	s->cut.left = unpack_u64(u);
