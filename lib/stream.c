@@ -17,6 +17,9 @@
 /* What of the staging area is kept while it is empty. */
 #define STAGED_KEEP (64 << 10)
 
+/* From so many bytes on the bufferevent is given the memory instead of a copy. */
+#define HAND_OVER_FROM (256 << 10)
+
 static struct bufferevent *bev_take(struct event_base *base, int fd)
 {
 	struct bufferevent *bev = bufferevent_socket_new(base, fd, 0);
@@ -88,6 +91,23 @@ void stream_out_unstage(struct stream_out *s, size_t n)
 	s->staged.len -= n;
 }
 
+static void free_memory(const void *bytes UNUSED, size_t len UNUSED, void *mem)
+{
+	free(mem);
+}
+
+/* The bufferevent is to write what is staged: much of it without a copy. */
+static void hand_over(struct stream_out *s, struct evbuffer *out)
+{
+	struct buf *b = &s->staged;
+
+	if (b->len >= HAND_OVER_FROM &&
+	    !evbuffer_add_reference(out, buf_bytes(b), b->len, free_memory, b->mem))
+		*b = (struct buf){0};
+	else if (b->len && !bufferevent_write(s->bev, buf_bytes(b), b->len))
+		buf_consume(b, b->len);
+}
+
 void stream_out_flush(struct stream_out *s)
 {
 	struct buf *b = &s->staged;
@@ -102,8 +122,7 @@ void stream_out_flush(struct stream_out *s)
 		else if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return; /* the reader is gone: the hang-up event says so */
 	}
-	if (b->len && bufferevent_write(s->bev, buf_bytes(b), b->len) == 0)
-		buf_consume(b, b->len);
+	hand_over(s, bufferevent_get_output(s->bev));
 	buf_release(b, STAGED_KEEP);
 }
 
