@@ -490,14 +490,12 @@ static void flush_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 /* Most often a program that has never written a byte buffers its output in blocks. */
 static void tell_of_silence(struct coproc *e)
 {
-	struct coproc_event event = {
-	    .kind = COPROC_EV_SILENT,
-	    .level = LOG_WARNING,
-	    .text = options(e)->line_buffered || options(e)->pty
-			? "a request has timed out, and not one byte has come from the process"
-			: "a request has timed out, and not one byte has come from the process "
-			  "(stdout may be block-buffered: try line-buffered = yes)"};
+	char text[200];
+	struct coproc_event event = {.kind = COPROC_EV_SILENT, .level = LOG_WARNING, .text = text};
 
+	snprintf(text, sizeof(text),
+		 "a request has timed out, and not one byte has come from the process%s",
+		 settings_silence_hint(e->pool.settings));
 	e->silence_told = true;
 	if (e->ops->on_event)
 		e->ops->on_event(e->ctx, &event);

@@ -222,6 +222,15 @@ int settings_new(const struct coproc_options *options, struct settings **out, ch
 	return 0;
 }
 
+const char *settings_silence_hint(const struct settings *s)
+{
+	if (s->o.pty)
+		return "";
+	/* It reaches what uses C stdio alone. */
+	return s->o.line_buffered ? " (stdout may still be block-buffered: try pty = yes)"
+				  : " (stdout may be block-buffered: try line-buffered = yes)";
+}
+
 struct settings *settings_ref(struct settings *s)
 {
 	s->refs++;

@@ -38,6 +38,10 @@ struct settings {
 int settings_new(const struct coproc_options *options, struct settings **out, char *error,
 		 size_t error_size) WARN_UNUSED;
 
+/* What to try with a process that does not speak, as the end of a sentence; "" if nothing is left.
+ */
+const char *settings_silence_hint(const struct settings *s);
+
 /* Take one more reference; returns @s. */
 struct settings *settings_ref(struct settings *s);
 

@@ -293,15 +293,13 @@ static void give_up_closed(struct worker *w)
 
 static void give_up_starting(struct worker *w)
 {
-	const struct coproc_options *o = &w->settings->o;
 	/* One that has spoken may still keep the answer to the probe back. */
 	bool is_probed = worker_in_flight(w) || w->settings->greeting.ready == READY_PROBE;
-	bool may_buffer = (!w->has_output || is_probed) && !o->line_buffered && !o->pty;
+	const char *hint = !w->has_output || is_probed ? settings_silence_hint(w->settings) : "";
 	char why[700];
 
 	snprintf(why, sizeof(why), "not ready within %lld ms (start-timeout)%s%s%s",
-		 (long long)o->start_timeout_ms,
-		 may_buffer ? " (stdout may be block-buffered: try line-buffered = yes)" : "",
+		 (long long)w->settings->o.start_timeout_ms, hint,
 		 *w->errlines.last ? "; last stderr: " : "", w->errlines.last);
 	worker_give_up(w, COPROC_EV_START_FAILED, COPROC_UNAVAILABLE, COPROC_UNAVAILABLE, why);
 }

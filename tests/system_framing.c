@@ -110,6 +110,12 @@ static void test_a_program_that_buffers_in_blocks_is_told_of_once(void **state)
 	c = client_new(r);
 	ask(r, c, "a", "A");
 	rig_stop(r);
+	rig_start_command(r, "--line-buffered --request-timeout 200ms",
+			  "python3 -c 'import sys; [print(x) for x in sys.stdin]'");
+	c = client_new(r);
+	say(r, c, "a\n");
+	rig_wait_text(r, "log", "stdout may still be block-buffered: try pty = yes", 1);
+	rig_stop(r);
 	rig_start_command(r, "--ready probe:a=>A --start-timeout 200ms --restart-limit 1",
 			  "tr a-z A-Z");
 	rig_wait_text(r, "log", "(start-timeout) (stdout may be block-buffered: try", 1);
