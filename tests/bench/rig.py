@@ -63,7 +63,11 @@ class Relay:
             self.command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
             preexec_fn=lambda: os.sched_setaffinity(0, {rig.relay_cpu}))
         self.pid = self.process.pid
-        self.ready_s = self.wait_ready()
+        try:
+            self.ready_s = self.wait_ready()
+        except BaseException:
+            self.stop()
+            raise
 
     def command_of(self, kind: str, child: list[str], options: tuple[str, ...],
                    status: bool) -> list[str]:
