@@ -207,12 +207,7 @@ static bool has_helpers(const struct worker *w, pid_t *youngest)
 	return *youngest && *youngest != w->kept_child;
 }
 
-/*
- * Whether the process has nothing more to say about its last request. One that
- * waits for the next has not; one that does something else may still write a
- * surplus, so that it is given time to come back to reading.
- */
-static bool has_come_to_rest(struct worker *w)
+bool worker_rests(struct worker *w)
 {
 	const struct coproc_platform *p = w->env->platform;
 	bool is_hopeless = !w->reads_stdin && w->restless >= RESTLESS_MAX;
@@ -245,7 +240,7 @@ unsigned worker_room(struct worker *w)
 	if (w->state != WORKER_READY || !places || w->exclusive || w->loose_by_ms != CLOCK_NEVER ||
 	    stream_out_pending(&w->in) > PENDING_MAX)
 		return 0;
-	if (worker_is_lockstep(w) && !has_come_to_rest(w))
+	if (worker_is_lockstep(w) && !worker_rests(w))
 		return 0;
 	if (worker_is_lockstep(w) && !w->drained)
 		worker_hear(w); /* a surplus fails the worker */

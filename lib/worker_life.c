@@ -61,6 +61,11 @@ void worker_give_up(struct worker *w, enum coproc_event_kind kind, enum coproc_c
 {
 	worker_report(w, kind, LOG_WARNING, "%s; replacing it, %u requests lost", why,
 		      worker_in_flight(w));
+	worker_fail(w, first, others, why);
+}
+
+void worker_fail(struct worker *w, enum coproc_code first, enum coproc_code others, const char *why)
+{
 	worker_lose_all(w, first, others, why);
 	worker_begin_stop(w, STOP_TERM);
 	w->env->ops->on_failed(w->env->ops->ctx, w, why);

@@ -42,6 +42,13 @@ uint64_t worker_next_number(struct worker *w);
 /* Take the place of what has been staged; there must be one (asserted). Returns it. */
 uint32_t worker_take_place(struct worker *w, void *tag, bool suspicious, uint64_t number);
 
+/*
+ * Whether the process has nothing more to say about its last request. One that
+ * waits for the next has not; one that does something else may still write a
+ * surplus, so that it is given time to come back to reading, from head_since_ms on.
+ */
+bool worker_rests(struct worker *w);
+
 /* Tell the process that nobody waits for what it works on. */
 void worker_cancel_running(struct worker *w);
 
@@ -67,6 +74,10 @@ void worker_lose_all(struct worker *w, enum coproc_code first, enum coproc_code 
  */
 void worker_give_up(struct worker *w, enum coproc_event_kind kind, enum coproc_code first,
 		    enum coproc_code others, const char *why);
+
+/* The same, where it has been reported. */
+void worker_fail(struct worker *w, enum coproc_code first, enum coproc_code others,
+		 const char *why);
 
 /* Enter STOPPING at @step, or move on to it. */
 void worker_begin_stop(struct worker *w, enum stop_step step);

@@ -69,17 +69,21 @@ static void release(struct worker *w, int64_t now)
 
 void worker_give_up_desync(struct worker *w, const char *what)
 {
-	char shown[160], why[320];
+	char shown[160], why[120];
 	size_t len;
 	const char *surplus = flights_surplus(&w->flights, &len);
 
 	log_escape(shown, sizeof(shown), surplus, len);
-	snprintf(why, sizeof(why), "%zu bytes on stdout %s: \"%s\"", len, what, shown);
+	snprintf(why, sizeof(why), "%zu bytes on stdout %s", len, what);
 	if (w->settings->proof && w->state >= WORKER_READY)
 		release(w, worker_now_ms(w)); /* what has proved its place is right all the same */
 	if (w->state >= WORKER_STOPPING)
 		return;
-	worker_give_up(w, COPROC_EV_DESYNC, COPROC_DESYNC, COPROC_DESYNC, why);
+	/* The bytes may be meant for one client; others are not shown them. */
+	worker_report(w, COPROC_EV_DESYNC, LOG_WARNING,
+		      "%s: \"%s\"; replacing it, %u requests lost", why, shown,
+		      worker_in_flight(w));
+	worker_fail(w, COPROC_DESYNC, COPROC_DESYNC, why);
 }
 
 static void give_up_too_long(struct worker *w, int64_t now)
@@ -104,6 +108,8 @@ static void release_or_settle(struct worker *w, int64_t now)
 		release(w, now);
 		return;
 	}
+	if (w->settle_until_ms == CLOCK_NEVER)
+		w->head_since_ms = now;
 	w->settle_until_ms = MIN(w->settle_until_ms, now + settle_ms);
 	worker_changed(w);
 }
@@ -234,12 +240,18 @@ void worker_listen(struct worker *w)
 
 void worker_settle(struct worker *w, int64_t now)
 {
+	bool rests = worker_rests(w); /* what it wrote before that is seen now */
+
 	worker_hear(w); /* a surplus that has come in the meantime ends it here */
 	if (w->loose_by_ms != CLOCK_NEVER)
 		w->settle_until_ms = CLOCK_NEVER; /* once it is known whether this is one */
 	if (w->state < WORKER_STOPPING && w->settle_until_ms <= now &&
-	    flights_has_reply(&w->flights))
-		release(w, now);
+	    flights_has_reply(&w->flights)) {
+		if (rests)
+			release(w, now);
+		else
+			w->settle_until_ms = now + 1;
+	}
 	if (w->state == WORKER_DRAINING && !worker_in_flight(w))
 		worker_stop(w);
 }

@@ -190,6 +190,39 @@ static void test_rest_a_surplus_behind_the_answer_that_proves_it_ready_harms_nob
 	expect(rig, "desync\nrestarting\nstopped\n");
 }
 
+/* The process was kept from going on between its greeting and its reply. */
+static void test_rest_a_suspicious_reply_is_held_until_the_process_rests(void **state)
+{
+	struct rig *rig = *state;
+
+	begin_watched(rig);
+	ask(rig, "a\x01");
+	assert_string_equal(sent(rig), "a\x01\n");
+	wait_ms(rig, 5000);
+	rig->fake.reading = 0;
+	answer(rig, "welcome\n");
+	for (int i = 0; i < 10; i++)
+		wait_ms(rig, 5);
+	expect(rig, "");
+	answer(rig, "A\n");
+	expect(rig, "desync\na\x01=desync\nrestarting\nstopped\n");
+}
+
+static void test_rest_a_suspicious_reply_is_held_no_longer_than_five_settles(void **state)
+{
+	struct rig *rig = *state;
+
+	begin_watched(rig);
+	ask(rig, "a\x01");
+	rig->fake.reading = 0;
+	answer(rig, "A\n");
+	for (int i = 0; i < 99; i++)
+		wait_ms(rig, 1);
+	expect(rig, "");
+	wait_ms(rig, 1);
+	expect(rig, "a\x01=A\n");
+}
+
 /* Submit @count requests named "x"; they are not recorded. */
 static void submit_many(struct rig *rig, unsigned count)
 {
@@ -289,6 +322,8 @@ int main(void)
 	    TEST(test_rest_a_child_that_stays_is_waited_for_once),
 	    TEST(test_rest_a_surplus_behind_a_health_answer_harms_nobody),
 	    TEST(test_rest_a_surplus_behind_the_answer_that_proves_it_ready_harms_nobody),
+	    TEST(test_rest_a_suspicious_reply_is_held_until_the_process_rests),
+	    TEST(test_rest_a_suspicious_reply_is_held_no_longer_than_five_settles),
 	    TEST(test_auto_a_slow_process_has_one_request_at_a_time),
 	    TEST(test_auto_a_quick_process_has_more_and_more_until_a_timeout),
 	    TEST(test_auto_is_the_default_where_the_framing_has_proof),
