@@ -111,7 +111,8 @@ static void test_a_program_that_buffers_in_blocks_is_told_of_once(void **state)
 	ask(r, c, "a", "A");
 	rig_stop(r);
 	rig_start_command(r, "--line-buffered --request-timeout 200ms",
-			  "python3 -c 'import sys; [print(x) for x in sys.stdin]'");
+			  "python3 -c 'import sys; o = open(1, \"w\", 65536); "
+			  "[o.write(x) for x in sys.stdin]'");
 	c = client_new(r);
 	say(r, c, "a\n");
 	rig_wait_text(r, "log", "stdout may still be block-buffered: try pty = yes", 1);
