@@ -366,7 +366,7 @@ OCTAVE = Recipe(
             Poison(b"disp(1), disp(2)", expect=b"1\n2\n"),
             Poison(b"input('')", expect="bad-request"),
             Poison(b"while true; end", restart=True)],
-    times=4)
+    plain_fits=False, times=4)
 
 
 def model_reply(line: bytes) -> bytes:
