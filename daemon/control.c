@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "control.h"
 
+#include "clock.h"
+#include "fd.h"
 #include "log.h"
 
 #include <errno.h>
@@ -112,12 +114,13 @@ static void write_cb(struct bufferevent *bev, void *arg)
 		free_if_done(c);
 }
 
-static void event_cb(struct bufferevent *bev UNUSED, short what, void *arg)
+static void event_cb(struct bufferevent *bev, short what, void *arg)
 {
 	struct control_client *c = arg;
 
 	c->eof = true;
-	if (what & BEV_EVENT_ERROR)
+	/* Who has left altogether waits for no outcome, and makes room. */
+	if ((what & BEV_EVENT_ERROR) || fd_is_hung_up(bufferevent_getfd(bev)))
 		client_free(c);
 	else
 		free_if_done(c);
@@ -128,6 +131,7 @@ static void accept_cb(struct evconnlistener *ev, evutil_socket_t fd,
 {
 	struct control *control = arg;
 	struct control_client *c = NULL;
+	char more[60];
 
 	if (control->count < MAX_CLIENTS)
 		c = calloc(1, sizeof(*c));
@@ -135,7 +139,9 @@ static void accept_cb(struct evconnlistener *ev, evutil_socket_t fd,
 		c->bev =
 		    bufferevent_socket_new(evconnlistener_get_base(ev), fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!c || !c->bev) {
-		log_at(LOG_WARNING, "control: too many connections, or no memory: closing one");
+		if (log_may(&control->refusals, clock_now_ms(), more, sizeof(more)))
+			log_at(LOG_WARNING,
+			       "control: too many connections, or no memory: closing one%s", more);
 		evutil_closesocket(fd);
 		free(c);
 		return;

@@ -8,6 +8,7 @@
  * outcome takes a while are answered when it is known.
  */
 
+#include "log.h"
 #include "macros.h"
 #include "socket.h"
 
@@ -34,6 +35,7 @@ struct control {
 	struct evconnlistener *ev;   /* owned */
 	struct control_list clients; /* owned */
 	unsigned count;
+	struct log_limit refusals; /* for want of room */
 	/* A command has come; to be answered by control_reply() or, later, control_outcome(). */
 	void (*on_command)(void *ctx, struct control_client *client, const char *command);
 	void *ctx;

@@ -5,6 +5,7 @@
 #include "coproc.h"
 #include "log.h"
 #include "session.h"
+#include "supervise.h"
 
 #include <event2/event.h>
 #include <string.h>
@@ -35,17 +36,25 @@ void hold_init(struct hold *h, struct event_base *base, struct hall *hall, struc
 static void pause_hall(struct hold *h)
 {
 	if (!h->hall->paused)
-		log_at(LOG_NOTICE, "control: paused, requests wait with their clients");
+		log_at(LOG_NOTICE, "control: " HOLD_STATUS);
 	hall_pause(h->hall, true);
+	supervise_status(HOLD_STATUS);
+}
+
+/* End the pause; who waits for a drain is told @why it has failed. */
+static void end_pause(struct hold *h, const char *why)
+{
+	event_del(&h->look);
+	control_outcome(h->control, CONTROL_DRAINED, false, why);
+	hall_pause(h->hall, false);
 }
 
 static void resume_hall(struct hold *h)
 {
 	if (h->hall->paused)
 		log_at(LOG_NOTICE, "control: resumed");
-	event_del(&h->look);
-	control_outcome(h->control, CONTROL_DRAINED, false, "resumed before the processes rested");
-	hall_pause(h->hall, false);
+	end_pause(h, "resumed before the processes rested");
+	supervise_status("requests are taken");
 }
 
 bool hold_command(struct hold *h, struct control_client *client, const char *command)
@@ -68,7 +77,7 @@ bool hold_command(struct hold *h, struct control_client *client, const char *com
 
 void hold_stop(struct hold *h)
 {
-	resume_hall(h);
+	end_pause(h, "the daemon is stopping");
 }
 
 void hold_finish(struct hold *h)

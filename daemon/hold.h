@@ -18,6 +18,9 @@ struct coproc;
 struct event_base;
 struct hall;
 
+/* What the supervisor is told while it is so. */
+#define HOLD_STATUS "paused, requests wait with their clients"
+
 struct hold {
 	struct hall *hall;       /* borrowed, as the next two */
 	struct coproc *engine;   /* for when it has come to rest */

@@ -64,6 +64,24 @@ static void on_session_closed(void *ctx)
 	doors_resume(&s->doors);
 }
 
+/* ---- what the supervisor is told ---- */
+
+/* A pause matters more than what the process does meanwhile, which the log has. */
+static const char *status_text(const struct server *s, const char *text)
+{
+	return s->hall.paused ? HOLD_STATUS : text;
+}
+
+static void tell_ready(const struct server *s, const char *text)
+{
+	supervise_ready(status_text(s, text));
+}
+
+static void tell_status(const struct server *s, const char *text)
+{
+	supervise_status(status_text(s, text));
+}
+
 /* ---- stopping ---- */
 
 /* Looks every LINGER_STEP_MS whether the clients have read their last replies. */
@@ -174,7 +192,7 @@ static int begin_reload(struct server *s, char *error, size_t size)
 		return 0;
 	log_at(LOG_ERR, "reload refused, everything stays as it is: %s", error);
 	drop_pending(s);
-	supervise_ready("reload refused");
+	tell_ready(s, "reload refused");
 	return rc;
 }
 
@@ -234,22 +252,22 @@ static void on_event(void *ctx, const struct coproc_event *event)
 	case COPROC_EV_READY:
 		if (!s->was_ready)
 			on_first_ready(s);
-		supervise_status(event->text);
+		tell_status(s, event->text);
 		break;
 	case COPROC_EV_START_FAILED:
 	case COPROC_EV_EXITED:
 	case COPROC_EV_FAILED:
 		on_no_process(s, event);
-		supervise_status(event->text);
+		tell_status(s, event->text);
 		break;
 	case COPROC_EV_REPLACED:
 		adopt_pending(s);
-		supervise_ready(event->text);
+		tell_ready(s, event->text);
 		control_outcome(&s->control, CONTROL_REPLACED, true, event->text);
 		break;
 	case COPROC_EV_REPLACE_FAILED:
 		drop_pending(s);
-		supervise_ready(event->text);
+		tell_ready(s, event->text);
 		control_outcome(&s->control, CONTROL_REPLACED, false, event->text);
 		break;
 	case COPROC_EV_STARTED:
@@ -391,10 +409,10 @@ static void save(const struct server *s, struct pack *p)
 	hall_save(&s->hall, p);
 }
 
-static void upgrade_refused(const char *why)
+static void upgrade_refused(const struct server *s, const char *why)
 {
 	log_at(LOG_ERR, "upgrade refused, everything goes on as it is: %s", why);
-	supervise_ready("upgrade refused");
+	tell_ready(s, "upgrade refused");
 }
 
 /* Go as soon as no process is starting, draining or dying. */
@@ -410,12 +428,13 @@ static void upgrade_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 		if (clock_now_ms() < s->upgrade_by_ms)
 			event_add(s->upgrade_retry, &wait);
 		else
-			upgrade_refused("a process was starting, draining or dying all the time");
+			upgrade_refused(s,
+					"a process was starting, draining or dying all the time");
 		return;
 	}
 	save(s, &p);
 	log_at(LOG_NOTICE, "upgrade: executing the program on disk with %u clients", s->hall.count);
-	upgrade_refused(strerror(-upgrade_exec(s->argv, &p)));
+	upgrade_refused(s, strerror(-upgrade_exec(s->argv, &p)));
 	pack_finish(&p);
 }
 
@@ -425,7 +444,7 @@ static void on_upgrade_checked(void *ctx, const char *fault)
 	struct server *s = ctx;
 
 	if (fault) {
-		upgrade_refused(fault);
+		upgrade_refused(s, fault);
 		return;
 	}
 	s->upgrade_by_ms = clock_now_ms() + UPGRADE_PATIENCE_MS;
@@ -590,7 +609,7 @@ static int take_up(struct server *s, struct unpack *state)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	log_at(LOG_NOTICE, "upgrade: coprocd %s goes on with %u clients", COPROCD_VERSION,
 	       s->hall.count);
-	supervise_ready("upgraded");
+	tell_ready(s, "upgraded");
 	return 0;
 }
 

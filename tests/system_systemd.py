@@ -188,6 +188,22 @@ def test_an_upgrade_keeps_the_number_and_says_ready_again(directory: Path) -> No
         assert is_alive(daemon.pid) and ask(path, "x") == "x"
 
 
+def test_a_pause_is_in_the_status_whatever_the_process_does(directory: Path) -> None:
+    supervisor = Supervisor(directory)
+    control = directory / "c"
+    argv = [*COPROCD, "--listen", str(directory / "s"), "--control", str(control), "--", FAKE]
+    with running(argv, {"NOTIFY_SOCKET": str(supervisor.path)}, directory):
+        supervisor.next_with("READY")
+        paused = "paused, requests wait with their clients"
+        ask(control, "pause")
+        while supervisor.next_with("STATUS")["STATUS"] != paused:
+            pass  # what was said of the start
+        ask(control, "restart")
+        assert {said["STATUS"] for said in supervisor.pending() if "STATUS" in said} == {paused}
+        ask(control, "resume")
+        assert supervisor.next_with("STATUS")["STATUS"] == "requests are taken"
+
+
 if __name__ == "__main__":
     sys.exit(run_all([value for name, value in list(globals().items())
                       if name.startswith("test_")]))
