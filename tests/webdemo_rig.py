@@ -20,7 +20,8 @@ from typing import Any, Callable, Iterator, Optional
 from urllib.parse import quote, urlsplit
 
 from selenium import webdriver
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import (NoSuchElementException, StaleElementReferenceException,
+                                        WebDriverException)
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -193,6 +194,11 @@ class Browser:
         try:
             return str(self.get(name).text)
         except (NoSuchElementException, StaleElementReferenceException):
+            return ""
+        except WebDriverException as failure:
+            # What a stale element is called when the page goes during the very call.
+            if "does not belong to the document" not in str(failure.msg):
+                raise
             return ""
 
     def script(self, text: str, *arguments: Any) -> Any:
