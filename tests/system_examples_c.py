@@ -83,6 +83,12 @@ def test_the_engine_inside_another_program(directory: Path) -> None:
     assert run([program, "/nonexistent"], env).returncode == 1
 
 
+def test_the_engine_in_a_few_lines(directory: Path) -> None:
+    program, env = build(directory, "embed_one")
+    assert checked([program, FAKE], env) == "ok: hello\n"
+    assert run([program], env).returncode == 64
+
+
 CPLUSPLUS = """
 #include <coproc.h>
 #include <coproc_client.h>
@@ -133,5 +139,6 @@ if __name__ == "__main__":
         test_the_client_asks_and_prints,
         test_the_client_on_libevent_asks_all_at_once,
         test_the_engine_inside_another_program,
+        test_the_engine_in_a_few_lines,
         test_both_headers_serve_a_program_in_cplusplus,
     ]))
