@@ -251,7 +251,8 @@ int session_set_cut(struct session *s, enum cut_kind kind, const char *text, siz
 	copy = malloc(len + 1);
 	if (!copy)
 		return -ENOMEM;
-	s->cut.text = memcpy(copy, text, len);
+	memcpy(copy, text, len);
+	s->cut.text = copy;
 	return 0;
 }
 
