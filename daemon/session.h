@@ -68,7 +68,7 @@ struct session {
 	int fd; /* owned */
 	uid_t uid;
 	pid_t pid;
-	unsigned unfinished; /* slots */
+	unsigned unfinished; /* requests in slots */
 	unsigned epoch;      /* the last one in which it sent */
 	short interest;      /* what `io` waits for */
 	bool status_replies : 1;

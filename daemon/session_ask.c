@@ -24,10 +24,11 @@ void session_uncrowd(struct session *s)
 /* Give an error as the ending of a request that never reaches the engine. */
 static void refuse(struct session *s, enum coproc_code code, const char *text)
 {
-	struct slot *slot = slot_new(s, "", 0);
+	struct slot *slot = slot_new(s, "", 0, 1);
+	struct coproc_reply reply = {.code = code, .bytes = text, .len = strlen(text), .count = 1};
 
 	if (slot)
-		slot_end(slot, code, text, strlen(text));
+		slot_end(slot, &reply);
 	else
 		session_break_off(s, "no memory for its request");
 }
@@ -55,7 +56,7 @@ static void ask(struct session *s, const char *bytes, size_t len)
 {
 	struct hall *h = s->hall;
 	const char *pattern = find_forbidden(s, bytes, len);
-	enum coproc_code code;
+	struct coproc_reply reply = {.count = 1};
 	struct slot *slot;
 	char text[300];
 
@@ -64,18 +65,21 @@ static void ask(struct session *s, const char *bytes, size_t len)
 		refuse(s, COPROC_BAD_REQUEST, text);
 		return;
 	}
-	slot = slot_new(s, bytes, len);
+	slot = slot_new(s, bytes, len, 1);
 	if (!slot) {
 		session_break_off(s, "no memory for its request");
 		return;
 	}
-	code = s->cut.kind == CUT_LINE
-		   ? coproc_submit(h->engine, &slot->request, slot->bytes, len, slot_on_done, slot)
-		   : coproc_submit_block(h->engine, &slot->request, slot->bytes, len, slot_on_done,
-					 slot);
-	if (code != COPROC_OK) {
-		snprintf(text, sizeof(text), "%s", coproc_refusal(h->engine, code));
-		slot_end(slot, code, text, strlen(text));
+	reply.code =
+	    s->cut.kind == CUT_LINE
+		? coproc_submit(h->engine, &slot->request, slot->bytes, len, slot_on_done, slot)
+		: coproc_submit_block(h->engine, &slot->request, slot->bytes, len, slot_on_done,
+				      slot);
+	if (reply.code != COPROC_OK) {
+		snprintf(text, sizeof(text), "%s", coproc_refusal(h->engine, reply.code));
+		reply.bytes = text;
+		reply.len = strlen(text);
+		slot_end(slot, &reply);
 	}
 }
 
@@ -210,12 +214,41 @@ static bool take_one(struct session *s, const char *bytes, size_t len, size_t *u
 	return true;
 }
 
-/* The commonest cut, as far as whole lines go. */
+/* Hand in as a run what may be one. Returns the bytes taken. */
+static size_t ask_run(struct session *s, const char *bytes, size_t len)
+{
+	struct hall *h = s->hall;
+	unsigned most, count;
+	struct slot *slot;
+
+	if (h->config->forbid || !session_may_ask(s, 0))
+		return 0;
+	most = h->config->client_requests - s->unfinished;
+	if (others_send(s))
+		most = MIN(most, coproc_spare(h->engine));
+	count = most > 1 ? coproc_measure_run(h->engine, bytes, &len, most) : 0;
+	/* A CR may have to be taken away. */
+	if (count < 2 || memchr(bytes, '\r', len))
+		return 0;
+	slot = slot_new(s, bytes, len, count);
+	if (!slot) {
+		session_break_off(s, "no memory for its requests");
+		return 0;
+	}
+	coproc_submit_run(h->engine, &slot->request, slot->bytes, len, count, slot_on_done, slot);
+	return len;
+}
+
+/* The commonest cut, as far as whole lines go; what may be a run begins the bytes. */
 static size_t take_lines(struct session *s, const char *bytes, size_t len)
 {
-	const char *at = bytes, *end = bytes + len, *lf;
+	const char *at = bytes, *end = bytes + len, *lf = memchr(at, '\n', len);
 
-	while (at < end && (lf = memchr(at, '\n', (size_t)(end - at)))) {
+	if (lf && lf + 1 < end) {
+		at += ask_run(s, at, len);
+		lf = at > lf ? memchr(at, '\n', (size_t)(end - at)) : lf;
+	}
+	while (lf) {
 		size_t n = (size_t)(lf - at);
 
 		n -= n && at[n - 1] == '\r';
@@ -223,6 +256,7 @@ static size_t take_lines(struct session *s, const char *bytes, size_t len)
 			break;
 		ask(s, at, n);
 		at = lf + 1;
+		lf = at < end ? memchr(at, '\n', (size_t)(end - at)) : NULL;
 	}
 	return (size_t)(at - bytes);
 }

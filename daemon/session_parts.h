@@ -7,33 +7,36 @@
 #include "coproc.h"
 #include "session.h"
 
-/* One unfinished request. */
+/* One unfinished request, or a run of them. */
 struct slot {
 	struct coproc_request request;
 	STAILQ_ENTRY(slot) link; /* session.slots */
 	struct session *session; /* borrowed */
-	bool pending;            /* with the engine */
-	char *ending;            /* owned; kept until the older slots have ended */
-	size_t ending_len;
+	unsigned count;          /* of session.unfinished; of them, */
+	unsigned pending;        /* the last ones, so many are with the engine */
+	struct buf ending;       /* of the others, kept until the older slots have ended */
 	size_t len;
-	char bytes[]; /* the request */
+	char bytes[]; /* the request; of a run all, each with its LF */
 };
 
 /* ---- session_slots.c ---- */
 
-/* Append a slot with a copy of the request; NULL: no memory. */
-struct slot *slot_new(struct session *s, const char *bytes, size_t len);
+/* Append a slot with a copy of the request, or of a run of @count; NULL: no memory. */
+struct slot *slot_new(struct session *s, const char *bytes, size_t len, unsigned count);
 
 /* The engine's callback for a slot: its ending goes to the client when it is its turn. */
 void slot_on_done(void *ctx, const struct coproc_reply *reply);
 
-/* A request has ended; the bytes are borrowed. */
-void slot_end(struct slot *slot, enum coproc_code code, const char *bytes, size_t len);
+/* A request has ended, or some of a run; the bytes are borrowed. */
+void slot_end(struct slot *slot, const struct coproc_reply *reply);
+
+/* The first of those that are pending, of a run, and what is behind it. */
+const char *slot_first_pending(const struct slot *slot);
 
 /* Memory for a slot, maybe of one that was used before; free(3) takes it. NULL: none. */
 struct slot *slot_alloc(struct hall *h, size_t len);
 
-/* Drop the oldest slot; it must not be with the engine any more. */
+/* Drop the oldest slot; nothing of it must be with the engine any more. */
 void session_remove_first(struct session *s);
 
 /* ---- session_ask.c ---- */

@@ -62,66 +62,62 @@ static size_t count_lines(const char *bytes, size_t len)
  * Make the bytes of an ending. A plain one is @prefix and the bytes; the
  * caller emits both. Returns the length of the prefix.
  */
-static int make_prefix(const struct session *s, enum coproc_code code, const char *bytes,
-		       size_t len, char *dst, size_t size)
+static int make_prefix(const struct session *s, const struct coproc_reply *reply, char *dst,
+		       size_t size)
 {
 	size_t lines;
 
-	if (code != COPROC_OK)
+	if (reply->code != COPROC_OK)
 		return snprintf(dst, size, s->status_replies ? "-%s " : "coprocd: error: %s: ",
-				coproc_code_name(code));
+				coproc_code_name(reply->code));
 	if (!s->status_replies)
 		return 0;
-	lines = count_lines(bytes, len);
+	lines = count_lines(reply->bytes, reply->len);
 	return lines == 1 ? snprintf(dst, size, "+") : snprintf(dst, size, "*%zu\n", lines);
 }
 
 /* Whether an ending needs an LF of ours behind it. */
-static bool needs_newline(const struct session *s, enum coproc_code code, const char *bytes,
-			  size_t len)
+static bool needs_newline(const struct session *s, const struct coproc_reply *reply)
 {
-	if (code != COPROC_OK)
+	if (reply->code != COPROC_OK)
 		return true;
-	return s->status_replies && len && bytes[len - 1] != '\n';
+	return s->status_replies && reply->len && reply->bytes[reply->len - 1] != '\n';
 }
 
-static void emit_ending(struct session *s, enum coproc_code code, const char *bytes, size_t len)
+static void emit_ending(struct session *s, const struct coproc_reply *reply)
 {
 	char prefix[64];
-	int n = make_prefix(s, code, bytes, len, prefix, sizeof(prefix));
+	int n = make_prefix(s, reply, prefix, sizeof(prefix));
 
 	if (n)
 		emit(s, prefix, (size_t)n);
-	emit(s, bytes, len);
-	if (needs_newline(s, code, bytes, len))
+	emit(s, reply->bytes, reply->len);
+	if (needs_newline(s, reply))
 		emit(s, "\n", 1);
 }
 
 /* Keep an ending until it is its turn. */
-static int keep_ending(struct slot *slot, enum coproc_code code, const char *bytes, size_t len)
+static int keep_ending(struct slot *slot, const struct coproc_reply *reply)
 {
+	static const char full[] =
+	    "replies behind an unfinished request are over client-buffer and max-reply";
 	struct session *s = slot->session;
+	struct coproc_reply shown = *reply;
+	size_t before = slot->ending.len;
 	char prefix[64];
-	int n;
-	char *p;
+	int n, rc;
 
-	if (code == COPROC_OK && s->out.len + s->kept + len > unsent_limit(s)) {
-		code = COPROC_OVERLOADED;
-		bytes = "replies behind an unfinished request are over client-buffer and max-reply";
-		len = strlen(bytes);
-	}
-	n = make_prefix(s, code, bytes, len, prefix, sizeof(prefix));
-	p = malloc((size_t)n + len + 1);
-	if (!p)
-		return -ENOMEM;
-	memcpy(p, prefix, (size_t)n);
-	memcpy(p + n, bytes, len);
-	slot->ending = p;
-	slot->ending_len = (size_t)n + len;
-	if (needs_newline(s, code, bytes, len))
-		p[slot->ending_len++] = '\n';
-	s->kept += slot->ending_len;
-	return 0;
+	if (shown.code == COPROC_OK && s->out.len + s->kept + shown.len > unsent_limit(s))
+		shown = (struct coproc_reply){
+		    .code = COPROC_OVERLOADED, .bytes = full, .len = strlen(full)};
+	n = make_prefix(s, &shown, prefix, sizeof(prefix));
+	rc = buf_add(&slot->ending, prefix, (size_t)n);
+	if (!rc)
+		rc = buf_add(&slot->ending, shown.bytes, shown.len);
+	if (!rc && needs_newline(s, &shown))
+		rc = buf_add(&slot->ending, "\n", 1);
+	s->kept += slot->ending.len - before;
+	return rc;
 }
 
 /* One that is small may be used again, which costs less than malloc(3). */
@@ -129,7 +125,7 @@ static void slot_free(struct slot *slot)
 {
 	struct hall *h = slot->session->hall;
 
-	free(slot->ending);
+	buf_finish(&slot->ending);
 	if (slot->len > SMALL_REQUEST || h->spare_count == SPARE_SLOTS) {
 		free(slot);
 		return;
@@ -154,53 +150,110 @@ void session_remove_first(struct session *s)
 	struct slot *slot = STAILQ_FIRST(&s->slots);
 
 	STAILQ_REMOVE_HEAD(&s->slots, link);
-	s->kept -= slot->ending_len;
+	s->unfinished -= slot->count;
+	s->kept -= slot->ending.len;
 	slot_free(slot);
-	if (--s->unfinished)
-		return;
-	session_uncrowd(s);
+	if (!s->unfinished)
+		session_uncrowd(s);
 }
 
-/* A request has ended. */
-void slot_end(struct slot *slot, enum coproc_code code, const char *bytes, size_t len)
+/* Give one ending, as its turn has come or not. */
+static void give(struct slot *slot, const struct coproc_reply *reply)
 {
 	struct session *s = slot->session;
 
-	slot->pending = false;
-	if (slot != STAILQ_FIRST(&s->slots)) {
-		if (keep_ending(slot, code, bytes, len))
-			session_break_off(s, "no memory for its reply");
-		return;
+	if (slot == STAILQ_FIRST(&s->slots))
+		emit_ending(s, reply);
+	else if (keep_ending(slot, reply))
+		session_break_off(s, "no memory for its reply");
+}
+
+/* Give the endings of some of a run: each has its line, or the same error. */
+static void give_all(struct slot *slot, const struct coproc_reply *reply)
+{
+	struct coproc_reply one = *reply;
+
+	one.count = 1;
+	for (unsigned n = reply->count; n; n--) {
+		if (one.code == COPROC_OK)
+			one.len = (size_t)((char *)rawmemchr(one.bytes, '\n') + 1 - one.bytes);
+		give(slot, &one);
+		if (one.code == COPROC_OK)
+			one.bytes += one.len;
 	}
-	emit_ending(s, code, bytes, len);
-	session_remove_first(s);
-	while ((slot = STAILQ_FIRST(&s->slots)) && !slot->pending) {
-		/* Bounded already, by keep_ending(). */
-		if (slot->ending && buf_add(&s->out, slot->ending, slot->ending_len))
-			session_break_off(s, "no memory for its reply");
+}
+
+/* What was kept of a slot has its turn; bounded already, by keep_ending(). */
+static void give_kept(struct slot *slot)
+{
+	struct session *s = slot->session;
+	struct buf *kept = &slot->ending;
+
+	if (buf_add(&s->out, buf_bytes(kept), kept->len))
+		session_break_off(s, "no memory for its reply");
+	s->kept -= kept->len;
+	buf_finish(kept);
+}
+
+/* Some of the oldest slot has ended; it may be over. */
+static void settle_first(struct session *s)
+{
+	struct slot *slot = STAILQ_FIRST(&s->slots);
+
+	if (slot->ending.len)
+		give_kept(slot);
+	s->unfinished -= slot->count - slot->pending;
+	slot->count = slot->pending;
+	if (!slot->count)
 		session_remove_first(s);
-	}
+}
+
+void slot_end(struct slot *slot, const struct coproc_reply *reply)
+{
+	struct session *s = slot->session;
+	bool is_plain = reply->code == COPROC_OK && !s->status_replies;
+
+	slot->pending -= reply->count;
+	if (reply->count == 1 || (is_plain && slot == STAILQ_FIRST(&s->slots)))
+		give(slot, reply);
+	else
+		give_all(slot, reply);
+	while ((slot = STAILQ_FIRST(&s->slots)) && slot->count > slot->pending)
+		settle_first(s);
 	session_mark_dirty(s); /* it may read on */
 }
 
 void slot_on_done(void *ctx, const struct coproc_reply *reply)
 {
-	slot_end(ctx, reply->code, reply->bytes, reply->len);
+	slot_end(ctx, reply);
 }
 
-struct slot *slot_new(struct session *s, const char *bytes, size_t len)
+const char *slot_first_pending(const struct slot *slot)
+{
+	const char *at = slot->bytes + slot->len;
+
+	if (slot->pending && !slot->request.is_run)
+		return slot->bytes;
+	for (unsigned n = 0; n < slot->pending; n++) {
+		const char *lf = memrchr(slot->bytes, '\n', (size_t)(at - 1 - slot->bytes));
+
+		at = lf ? lf + 1 : slot->bytes;
+	}
+	return at;
+}
+
+struct slot *slot_new(struct session *s, const char *bytes, size_t len, unsigned count)
 {
 	struct slot *slot = slot_alloc(s->hall, len);
 
 	if (!slot)
 		return NULL;
 	slot->session = s;
-	slot->pending = true;
-	slot->ending = NULL;
-	slot->ending_len = 0;
+	slot->count = slot->pending = count;
+	slot->ending = (struct buf){0};
 	slot->len = len;
 	memcpy(slot->bytes, bytes, len);
 	STAILQ_INSERT_TAIL(&s->slots, slot, link);
-	s->unfinished++;
+	s->unfinished += count;
 	return slot;
 }

@@ -8,14 +8,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The requests of a slot, one by one: those that have ended, in one piece, and the others. */
 static void slot_save(const struct slot *slot, struct pack *p)
 {
-	pack_bytes(p, slot->bytes, slot->len);
-	pack_u64(p, slot->pending);
-	if (slot->pending)
-		coproc_request_save(&slot->request, p);
-	else
-		pack_bytes(p, slot->ending, slot->ending_len);
+	const char *bytes = slot_first_pending(slot), *end = slot->bytes + slot->len;
+
+	for (unsigned n = slot->pending; n < slot->count; n++) {
+		bool is_last = n + 1 == slot->count;
+
+		pack_bytes(p, "", 0);
+		pack_u64(p, false);
+		pack_bytes(p, buf_bytes(&slot->ending), is_last ? slot->ending.len : 0);
+	}
+	for (unsigned n = 0; n < slot->pending; n++) {
+		const char *lf = slot->request.is_run ? rawmemchr(bytes, '\n') : end;
+
+		pack_bytes(p, bytes, (size_t)(lf - bytes));
+		pack_u64(p, true);
+		coproc_request_save(&slot->request, n, p);
+		bytes = lf + 1;
+	}
 }
 
 static void session_save(const struct session *s, struct pack *p)
@@ -61,7 +73,7 @@ static int slot_load(struct session *s, struct unpack *u)
 {
 	size_t len;
 	const char *bytes = unpack_bytes(u, &len);
-	struct slot *slot = slot_new(s, bytes, len);
+	struct slot *slot = slot_new(s, bytes, len, 1);
 
 	if (!slot)
 		return -ENOMEM;
@@ -71,13 +83,8 @@ static int slot_load(struct session *s, struct unpack *u)
 		return 0;
 	}
 	bytes = unpack_bytes(u, &len);
-	slot->ending = malloc(len + 1);
-	if (!slot->ending)
-		return -ENOMEM;
-	memcpy(slot->ending, bytes, len);
-	slot->ending_len = len;
 	s->kept += len;
-	return 0;
+	return buf_add(&slot->ending, bytes, len);
 }
 
 static int load_buf(struct buf *b, struct unpack *u)

@@ -8,6 +8,9 @@
  * request in `live` is either in the queue (worker NULL) or at its place with
  * `worker`. What changes workers is done in flush() and in libevent's callbacks
  * only, never inside an upcall to the owner.
+ *
+ * A run goes the same way, some of its requests behind the others: the first have
+ * ended, the next are with one worker, the last `unsent` ones in the queue.
  */
 #include "coproc.h"
 
@@ -111,60 +114,72 @@ static int64_t turn_us(struct coproc *e)
 	return e->turn_us;
 }
 
-static void count_ending(struct coproc_stats *s, enum coproc_code code)
+static void count_ending(struct coproc_stats *s, enum coproc_code code, unsigned count)
 {
 	if (code == COPROC_OK)
-		s->answered++;
+		s->answered += count;
 	else if (code == COPROC_TIMEOUT)
-		s->timeouts++;
+		s->timeouts += count;
 	else if (code == COPROC_CRASHED)
-		s->crashed++;
+		s->crashed += count;
 	else if (code == COPROC_DESYNC)
-		s->desyncs++;
+		s->desyncs += count;
 	else
-		s->other_errors++;
+		s->other_errors += count;
 }
 
-static void unlink_request(struct coproc *e, struct coproc_request *r)
+/* Take all that is left of it out of queue and worker. */
+static void withdraw(struct coproc *e, struct coproc_request *r)
 {
-	TAILQ_REMOVE(&e->live, r, live);
-	if (r->worker) {
+	if (r->worker)
 		worker_forget(r->worker, r->flight);
-		e->stats.in_flight--;
-	} else {
+	e->stats.in_flight -= r->count - r->unsent;
+	if (r->unsent)
 		queue_remove(&e->queue, r);
-	}
 	r->worker = NULL;
 }
 
-/* The request must be in neither queue nor worker any more; it is the owner's from here. */
-static void finish(struct coproc *e, struct coproc_request *r, enum coproc_code code,
-		   const char *bytes, size_t len)
+/*
+ * The first @count of it, which must be in neither queue nor worker any more, end. With
+ * the last one it is the owner's again.
+ */
+static void finish(struct coproc *e, struct coproc_request *r, unsigned count,
+		   enum coproc_code code, const char *bytes, size_t len)
 {
-	struct coproc_reply reply = {.code = code, .bytes = bytes, .len = len};
+	struct coproc_reply reply = {.code = code, .bytes = bytes, .len = len, .count = count};
 
-	count_ending(&e->stats, code);
+	count_ending(&e->stats, code, count);
 	if (code == COPROC_OK)
-		latency_add(e->stats.latency, turn_us(e) - r->arrival_us);
+		latency_add(e->stats.latency, turn_us(e) - r->arrival_us, count);
+	r->count -= count;
+	r->seq += count;
+	if (!r->count)
+		TAILQ_REMOVE(&e->live, r, live);
 	r->done(r->ctx, &reply);
 }
 
 static void end_with_error(struct coproc *e, struct coproc_request *r, enum coproc_code code,
 			   const char *text)
 {
-	unlink_request(e, r);
-	finish(e, r, code, text, strlen(text));
+	withdraw(e, r);
+	finish(e, r, r->count, code, text, strlen(text));
 }
 
-static void on_reply(void *ctx, void *tag, const char *bytes, size_t len)
+/* The first @count of those with the worker are not there any more. */
+static void take_back(struct coproc *e, struct coproc_request *r, unsigned count)
+{
+	e->stats.in_flight -= count;
+	if (r->count - r->unsent == count)
+		r->worker = NULL;
+}
+
+static void on_reply(void *ctx, void *tag, const char *bytes, size_t len, unsigned count)
 {
 	struct coproc *e = ctx;
 	struct coproc_request *r = tag;
 
-	TAILQ_REMOVE(&e->live, r, live);
-	r->worker = NULL;
-	e->stats.in_flight--;
-	finish(e, r, COPROC_OK, bytes, len);
+	take_back(e, r, count);
+	finish(e, r, count, COPROC_OK, bytes, len);
 }
 
 static void describe_poison(const struct coproc_request *r, char *dst, size_t size)
@@ -184,37 +199,37 @@ static void report_poison(struct coproc *e, const char *text)
 		e->ops->on_event(e->ctx, &event);
 }
 
-static void on_lost(void *ctx, void *tag, enum coproc_code code, const char *why)
+static void on_lost(void *ctx, void *tag, enum coproc_code code, const char *why, unsigned count)
 {
 	struct coproc *e = ctx;
 	struct coproc_request *r = tag;
 	char poison[300] = "";
 
-	r->worker = NULL;
-	e->stats.in_flight--;
-	if (code == COPROC_CRASHED && r->resent < options(e)->retries) {
+	take_back(e, r, count);
+	/* A run is from before there were retries. */
+	if (code == COPROC_CRASHED && r->resent < options(e)->retries && !r->is_run) {
 		r->resent++;
+		r->unsent = 1;
 		queue_put_back(&e->queue, r);
 		return;
 	}
 	if (code == COPROC_CRASHED && r->resent)
 		describe_poison(r, poison, sizeof(poison));
-	TAILQ_REMOVE(&e->live, r, live);
-	finish(e, r, code, why, strlen(why));
+	finish(e, r, count, code, why, strlen(why));
 	/* Only now, as the owner may cancel what is pending from within the report. */
 	if (*poison)
 		report_poison(e, poison);
 }
 
-static void on_late(void *ctx)
+static void on_late(void *ctx, unsigned count)
 {
 	struct coproc *e = ctx;
 	struct coproc_event event = {.kind = COPROC_EV_LATE,
 				     .level = LOG_DEBUG,
 				     .text = "a late reply, whose request had ended, was dropped"};
 
-	e->stats.late++;
-	if (e->ops->on_event)
+	e->stats.late += count;
+	for (; count && e->ops->on_event; count--)
 		e->ops->on_event(e->ctx, &event);
 }
 
@@ -302,6 +317,25 @@ bool coproc_has_spare(struct coproc *e)
 	return e->spare > 0;
 }
 
+unsigned coproc_spare(const struct coproc *e)
+{
+	return e->spare;
+}
+
+/* Accept it; the caller has filled the rest in. */
+static void accept_request(struct coproc *e, struct coproc_request *r)
+{
+	r->seq = e->seq + 1;
+	r->arrival_us = turn_us(e);
+	r->unsent = r->count;
+	e->seq += r->count;
+	TAILQ_INSERT_TAIL(&e->live, r, live);
+	queue_push(&e->queue, r);
+	e->spare -= MIN(e->spare, r->count);
+	e->stats.accepted += r->count;
+	schedule(e);
+}
+
 /* @verdict: what the filter says */
 static enum coproc_code submit(struct coproc *e, struct coproc_request *r, const char *bytes,
 			       size_t len, coproc_done_fn done, void *ctx,
@@ -323,17 +357,9 @@ static enum coproc_code submit(struct coproc *e, struct coproc_request *r, const
 		e->stats.refused++;
 		return code;
 	}
-	*r = (struct coproc_request){.bytes = bytes,
-				     .len = len,
-				     .done = done,
-				     .ctx = ctx,
-				     .seq = ++e->seq,
-				     .arrival_us = turn_us(e)};
-	TAILQ_INSERT_TAIL(&e->live, r, live);
-	queue_push(&e->queue, r);
-	e->spare -= e->spare > 0;
-	e->stats.accepted++;
-	schedule(e);
+	*r = (struct coproc_request){
+	    .bytes = bytes, .len = len, .done = done, .ctx = ctx, .count = 1};
+	accept_request(e, r);
 	return COPROC_OK;
 }
 
@@ -351,42 +377,99 @@ enum coproc_code coproc_submit_block(struct coproc *e, struct coproc_request *r,
 	return submit(e, r, bytes, len, done, ctx, verdict == FILTER_SUFFIX ? FILTER_OK : verdict);
 }
 
+unsigned coproc_measure_run(struct coproc *e, const char *bytes, size_t *len, unsigned most)
+{
+	const struct coproc_options *o = options(e);
+
+	if (!e->pool.settings->runs || pool_window(&e->pool) == 1 || e->pool.failed ||
+	    e->phase != STOP_NONE || e->queue.bytes + *len > o->queue_bytes)
+		return 0;
+	return filter_lines(o, bytes, len, MIN(most, o->queue - MIN(e->queue.count, o->queue)));
+}
+
+void coproc_submit_run(struct coproc *e, struct coproc_request *r, const char *bytes, size_t len,
+		       unsigned count, coproc_done_fn done, void *ctx)
+{
+	assert(count && bytes[len - 1] == '\n');
+	*r = (struct coproc_request){
+	    .bytes = bytes, .len = len, .done = done, .ctx = ctx, .count = count, .is_run = true};
+	accept_request(e, r);
+}
+
 void coproc_cancel(struct coproc *e, struct coproc_request *r)
 {
-	unlink_request(e, r);
-	e->stats.cancelled++;
+	TAILQ_REMOVE(&e->live, r, live);
+	e->stats.cancelled += r->count;
+	withdraw(e, r);
 	schedule(e);
 }
 
 /* ---- the end of a turn ---- */
 
-/* A request that has no reply ends when it is on its way, with an empty one. */
-static void tell(struct coproc *e, struct worker *w, struct coproc_request *r)
+/* Whether @w takes what it can of @r at one time, and not one request after the other. */
+static bool goes_as_run(const struct coproc_request *r, const struct worker *w)
 {
-	if (worker_tell(w, r->bytes, r->len)) {
-		end_with_error(e, r, COPROC_OVERLOADED, "out of memory");
-		return;
-	}
-	unlink_request(e, r);
-	finish(e, r, COPROC_OK, "", 0);
+	return r->is_run && w->settings->runs && w->window.size > 1;
 }
 
-/* The first in the queue goes to @w, which has room. */
-static void send_first(struct coproc *e, struct worker *w)
+/*
+ * How many requests of @r, the first in the queue, may go to @w, which has room for so
+ * many. What of a run is with a process is in one place there, for worker_forget().
+ */
+static unsigned share(const struct coproc_request *r, const struct worker *w, unsigned room)
 {
-	struct coproc_request *r = queue_first(&e->queue);
+	bool as_run = goes_as_run(r, w);
 
-	if (!worker_has_reply(w, r->bytes, r->len)) {
-		tell(e, w, r);
-		return;
-	}
-	if (worker_send(w, r->bytes, r->len, r, r->resent > 0, &r->flight)) {
+	if (r->worker && (r->worker != w || !as_run || !worker_is_last(w, r->flight)))
+		return 0;
+	return as_run ? MIN(room, r->unsent) : 1;
+}
+
+/* The bytes of the first @count that wait of @r. */
+static size_t len_of(const struct coproc_request *r, unsigned count)
+{
+	const char *end = r->bytes;
+
+	if (count == r->unsent)
+		return r->len;
+	while (count--)
+		end = (const char *)rawmemchr(end, '\n') + 1;
+	return (size_t)(end - r->bytes);
+}
+
+/* A request that has no reply ends when it is on its way, with an empty one. */
+static void tell(struct coproc *e, struct worker *w, struct coproc_request *r, size_t len)
+{
+	if (worker_tell(w, r->bytes, len - r->is_run)) {
 		end_with_error(e, r, COPROC_OVERLOADED, "out of memory");
 		return;
 	}
-	queue_remove(&e->queue, r);
+	queue_take(&e->queue, r, 1, len);
+	finish(e, r, 1, COPROC_OK, "", 0);
+}
+
+/* The first @count that wait of @r, the first in the queue, go to @w, which has room. */
+static void send_first(struct coproc *e, struct coproc_request *r, unsigned count, struct worker *w)
+{
+	size_t len = len_of(r, count);
+	bool as_run = goes_as_run(r, w);
+	int rc;
+
+	if (!as_run && !worker_has_reply(w, r->bytes, len - r->is_run)) {
+		tell(e, w, r, len);
+		return;
+	}
+	if (as_run)
+		rc = worker_send_run(w, r->bytes, len, r, count, &r->flight);
+	else
+		rc = worker_send(w, r->bytes, len - r->is_run, r, r->resent > 0, &r->flight);
+	if (rc) {
+		end_with_error(e, r, COPROC_OVERLOADED, "out of memory");
+		return;
+	}
+	queue_take(&e->queue, r, count, len);
 	r->worker = w;
-	e->stats.in_flight++;
+	e->stats.in_flight += count;
 }
 
 /* Move what waits to workers with room, in order. */
@@ -401,14 +484,17 @@ static void dispatch(struct coproc *e)
 
 		w = pool_pick(&e->pool, is_alone, &room);
 		/* pool_pick() may have found a surplus and put a request back. */
-		if (!w || r != queue_first(&e->queue))
+		if (!w || r != queue_first(&e->queue) || !share(r, w, room))
 			break;
 		room = is_alone ? 1 : room;
-		for (size_t sent = 0; room && r && sent < SENT_AT_ONCE; room--) {
-			if ((r->resent > 0) != is_alone)
+		for (size_t sent = 0; room && r && sent < SENT_AT_ONCE;) {
+			unsigned count = share(r, w, room);
+
+			if (!count || (r->resent > 0) != is_alone)
 				break;
 			sent += r->len;
-			send_first(e, w);
+			room -= count;
+			send_first(e, r, count, w);
 			r = queue_first(&e->queue);
 		}
 	}
@@ -676,8 +762,8 @@ void coproc_get_stats(struct coproc *e, struct coproc_stats *out)
 	TAILQ_FOREACH (w, &e->pool.workers, link) {
 		out->workers++;
 		out->ready += w->state == WORKER_READY;
-		out->window = MAX(out->window, w->window.size);
 	}
+	out->window = pool_window(&e->pool);
 	out->failed = e->pool.failed;
 	out->stopping = e->phase != STOP_NONE;
 	out->ready_since_ms = ready ? ready->ready_ms : -1;
@@ -723,9 +809,9 @@ int coproc_load(struct coproc *e, struct unpack *u)
 	return rc;
 }
 
-void coproc_request_save(const struct coproc_request *r, struct pack *p)
+void coproc_request_save(const struct coproc_request *r, unsigned nth, struct pack *p)
 {
-	pack_u64(p, r->seq);
+	pack_u64(p, r->seq + nth);
 	pack_u64(p, (uint64_t)r->arrival_us);
 	pack_u64(p, r->resent);
 }
@@ -746,6 +832,7 @@ void coproc_adopt(struct coproc *e, struct coproc_request *r, const char *bytes,
 	r->len = len;
 	r->done = done;
 	r->ctx = ctx;
+	r->count = 1;
 	TAILQ_INSERT_TAIL(&e->live, r, live);
 	TAILQ_FOREACH (w, &e->pool.workers, link) {
 		if (!flights_claim(&w->flights, r->seq, r, &r->flight))
@@ -754,5 +841,6 @@ void coproc_adopt(struct coproc *e, struct coproc_request *r, const char *bytes,
 		e->stats.in_flight++;
 		return;
 	}
+	r->unsent = 1;
 	queue_push(&e->queue, r);
 }

@@ -57,32 +57,37 @@ struct coproc_reply {
 	enum coproc_code code;
 	const char *bytes; /* the reply as the framing found it, or the text of the error */
 	size_t len;
+	unsigned count; /* requests that end so: 1, or some of a run, the replies one by one */
 };
 
 /*
- * Called exactly once for each accepted request that is not cancelled. The
- * request is the caller's again; from here it may be freed, others may be
- * submitted and cancelled. Never called from within coproc_submit().
+ * Called exactly once for each accepted request that is not cancelled; for a run
+ * once for some of its requests after the other, until all have ended. The request is
+ * the caller's again then; from here it may be freed, others may be submitted and
+ * cancelled. Never called from within coproc_submit().
  */
 typedef void (*coproc_done_fn)(void *ctx, const struct coproc_reply *reply);
 
 /*
- * A request. The caller owns the memory (usually inside a struct of its own)
- * and leaves it alone from coproc_submit() until the callback or
- * coproc_cancel(). All members are the engine's.
+ * A request, or a run of them. The caller owns the memory (usually inside a struct
+ * of its own) and leaves it alone from coproc_submit() until the callback, of a run
+ * the last one, or coproc_cancel(). All members are the engine's.
  */
 struct coproc_request {
 	TAILQ_ENTRY(coproc_request) live;    /* coproc.live */
-	TAILQ_ENTRY(coproc_request) waiting; /* coproc.waiting, while worker is NULL */
-	struct worker *worker;               /* borrowed; who has it, NULL while it waits */
-	const char *bytes;                   /* borrowed */
+	TAILQ_ENTRY(coproc_request) waiting; /* coproc.queue, while `unsent` */
+	struct worker *worker; /* borrowed; who has what of it was sent and has no reply, or NULL */
+	const char *bytes;     /* borrowed; of a run what is unsent */
 	size_t len;
 	coproc_done_fn done;
 	void *ctx;
-	uint64_t seq; /* place in the order of arrival */
+	uint64_t seq; /* place in the order of arrival, of the first that has not ended */
 	int64_t arrival_us;
 	uint32_t flight; /* its place with the worker */
+	unsigned count;  /* of a run: how many have not ended; else 1 */
+	unsigned unsent; /* of them, the last ones, how many wait in the queue */
 	unsigned resent; /* times it was sent again after a crash */
+	bool is_run;
 };
 
 enum coproc_bytes {
@@ -345,6 +350,30 @@ enum coproc_code coproc_submit_block(struct coproc *engine, struct coproc_reques
     __attribute__((warn_unused_result));
 
 /*
+ * Requests that come together may be handed in together, as a run: it costs little
+ * more than one of them, and they end as they would have one by one. A run is whole
+ * lines in one piece, LF included.
+ *
+ * Which of @bytes, from its beginning on, can be one now, at most @most requests: there
+ * are runs only of requests of one line, each with a reply of one line, to one process
+ * that takes several at a time; of those that would be accepted; and with retries = 0.
+ *
+ * @len  the number of bytes; set to those of the run
+ *
+ * Returns the number of requests, 0 where there is nothing to be gained.
+ */
+unsigned coproc_measure_run(struct coproc *engine, const char *bytes, size_t *len, unsigned most);
+
+/*
+ * Hand a run in, as coproc_submit() a request.
+ *
+ * @bytes, @len, @count  as coproc_measure_run() measured them, without another request
+ *			 handed in since; may be a copy
+ */
+void coproc_submit_run(struct coproc *engine, struct coproc_request *request, const char *bytes,
+		       size_t len, unsigned count, coproc_done_fn done, void *ctx);
+
+/*
  * Whether coproc_submit() would find room in the queue for @len more bytes.
  * After false, on_room is called when it has become true.
  */
@@ -358,6 +387,9 @@ bool coproc_has_room(struct coproc *engine, size_t len);
  */
 bool coproc_has_spare(struct coproc *engine);
 
+/* How many could be so. */
+unsigned coproc_spare(const struct coproc *engine);
+
 /*
  * The sentence for a code that coproc_submit() returned, with the numbers that
  * matter and "retry after N ms" where waiting makes sense. Borrowed until the
@@ -366,9 +398,9 @@ bool coproc_has_spare(struct coproc *engine);
 const char *coproc_refusal(struct coproc *engine, enum coproc_code code);
 
 /*
- * Take a pending request back: its callback is not called and its memory is
- * the caller's again. If it waited it is gone; if it is with the process, its
- * place there stays and swallows the reply.
+ * Take a pending request back, or all of a run that have not ended: its callback is
+ * not called and its memory is the caller's again. If it waited it is gone; if it is
+ * with the process, its place there stays and swallows the reply.
  */
 void coproc_cancel(struct coproc *engine, struct coproc_request *request);
 

@@ -57,18 +57,45 @@ static bool ends_early(const char *bytes, size_t len, const char *suffix, size_t
 	return false;
 }
 
-enum filter_verdict filter_check(const struct coproc_options *options, const char *bytes,
-				 size_t len)
+/* What may be wrong with any byte. */
+static enum filter_verdict check_bytes(const struct coproc_options *options, const char *bytes,
+				       size_t len)
 {
-	if (len > options->max_request)
-		return FILTER_TOO_LONG;
 	if (options->request_bytes != COPROC_BYTES_ANY && memchr(bytes, '\0', len))
 		return FILTER_NUL;
 	if (options->request_bytes == COPROC_BYTES_UTF8 && !is_utf8(bytes, len))
 		return FILTER_UTF8;
-	if (ends_early(bytes, len, options->suffix, options->suffix_len))
-		return FILTER_SUFFIX;
 	return FILTER_OK;
+}
+
+enum filter_verdict filter_check(const struct coproc_options *options, const char *bytes,
+				 size_t len)
+{
+	enum filter_verdict verdict;
+
+	if (len > options->max_request)
+		return FILTER_TOO_LONG;
+	verdict = check_bytes(options, bytes, len);
+	if (verdict == FILTER_OK && ends_early(bytes, len, options->suffix, options->suffix_len))
+		return FILTER_SUFFIX;
+	return verdict;
+}
+
+unsigned filter_lines(const struct coproc_options *options, const char *bytes, size_t *len,
+		      unsigned most)
+{
+	const char *at = bytes, *end = bytes + *len, *lf;
+	unsigned n = 0;
+
+	while (n < most && at < end && (lf = memchr(at, '\n', (size_t)(end - at)))) {
+		if ((size_t)(lf - at) > options->max_request)
+			break;
+		at = lf + 1;
+		n++;
+	}
+	*len = (size_t)(at - bytes);
+	/* No character of UTF-8 holds an LF, so that the lines are good if the whole is. */
+	return check_bytes(options, bytes, *len) == FILTER_OK ? n : 0;
 }
 
 bool filter_is_suspicious(const char *bytes, size_t len, size_t over)

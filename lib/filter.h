@@ -21,6 +21,17 @@ enum filter_verdict filter_check(const struct coproc_options *options, const cha
 				 size_t len);
 
 /*
+ * Which of @bytes, from the beginning on, are whole lines that are good requests each.
+ *
+ * @len   the number of bytes; set to those of the lines, LF included
+ * @most  lines at most
+ *
+ * Returns the number of lines; 0 also where the bytes of one of them are bad.
+ */
+unsigned filter_lines(const struct coproc_options *options, const char *bytes, size_t *len,
+		      unsigned most);
+
+/*
  * Whether a request is of a kind that many programs answer twice or not at
  * all (measured): longer than @over bytes, control bytes other than TAB, or
  * invalid UTF-8.

@@ -38,14 +38,35 @@ void flights_finish(struct flights *f)
 uint32_t flights_push(struct flights *f, void *tag, bool suspicious)
 {
 	assert(flights_free(f));
-	*flights_at(f, f->tail) = (struct flight){.tag = tag, .suspicious = suspicious};
+	*flights_at(f, f->tail) = (struct flight){.tag = tag, .count = 1, .suspicious = suspicious};
+	f->places++;
 	return f->tail++;
+}
+
+uint32_t flights_push_run(struct flights *f, void *tag, unsigned count)
+{
+	struct flight *last = flights_at(f, f->tail - 1);
+
+	assert(count && count <= flights_free(f));
+	if (f->parsed != f->tail && last->tag == tag) {
+		last->count += count;
+		f->places += count;
+		return f->tail - 1;
+	}
+	flights_push(f, tag, false);
+	flights_at(f, f->tail - 1)->count = count;
+	f->places += count - 1;
+	return f->tail - 1;
 }
 
 void flights_forget(struct flights *f, uint32_t place)
 {
+	const void *tag = flights_at(f, place)->tag;
+
 	assert(place - f->head < f->tail - f->head);
-	flights_at(f, place)->tag = NULL;
+	do
+		flights_at(f, place)->tag = NULL;
+	while (tag && place-- != f->head && flights_at(f, place)->tag == tag);
 }
 
 bool flights_is_suspicious(const struct flights *f)
@@ -78,10 +99,13 @@ static bool take_tagged(struct flights *f, const struct frame *frame)
 
 static void take_in_order(struct flights *f, const struct frame *frame)
 {
-	struct flight *flight = flights_at(f, f->parsed++);
+	struct flight *flight = flights_at(f, f->parsed);
 
-	flight->off = f->parsed_bytes + frame->off;
-	flight->len = frame->len;
+	if (!flight->ready)
+		flight->off = f->parsed_bytes + frame->off;
+	flight->len += frame->len;
+	f->parsed += ++flight->ready == flight->count;
+	f->ready++;
 }
 
 /* Cut a line out that is part of no reply; the shorter side is moved. */
@@ -120,24 +144,42 @@ static enum flights_verdict parse_idle(struct flights *f)
 	return flights_has_reply(f) ? FLIGHTS_READY : FLIGHTS_PARTIAL;
 }
 
+/* The lines of one flight, as far as they are there and not odd. */
+static void parse_flight(struct flights *f, struct flight *flight)
+{
+	const char *bytes = buf_bytes(&f->bytes), *end = bytes + f->bytes.len;
+	const char *start = bytes + f->parsed_bytes, *at = start, *lf;
+	const char *from = at + f->framing.scanned;
+	unsigned n = 0, most = flight->count - flight->ready;
+
+	while (n < most && from < end && (lf = memchr(from, '\n', (size_t)(end - from)))) {
+		if ((size_t)(lf - at) > f->framing.max_reply)
+			break;
+		from = at = lf + 1;
+		n++;
+	}
+	if (!n)
+		return;
+	if (!flight->ready)
+		flight->off = f->parsed_bytes;
+	flight->len += (size_t)(at - start);
+	flight->ready += n;
+	f->parsed_bytes += (size_t)(at - start);
+	f->framing.scanned = 0;
+	f->ready += n;
+	f->parsed += n == most;
+}
+
 /* The commonest framing, as far as it goes; what is odd is left to framing_next(). */
 static void parse_lines(struct flights *f)
 {
-	const char *bytes = buf_bytes(&f->bytes), *end = bytes + f->bytes.len;
+	uint32_t place;
 
-	while (f->parsed != f->tail) {
-		const char *start = bytes + f->parsed_bytes, *from = start + f->framing.scanned;
-		const char *lf = from < end ? memchr(from, '\n', (size_t)(end - from)) : NULL;
-		struct flight *flight = flights_at(f, f->parsed);
-
-		if (!lf || (size_t)(lf - start) > f->framing.max_reply)
-			return;
-		flight->off = f->parsed_bytes;
-		flight->len = (size_t)(lf + 1 - start);
-		f->parsed_bytes += flight->len;
-		f->framing.scanned = 0;
-		f->parsed++;
-	}
+	do {
+		place = f->parsed;
+		if (place != f->tail)
+			parse_flight(f, flights_at(f, place));
+	} while (f->parsed != place);
 }
 
 enum flights_verdict flights_parse(struct flights *f)
@@ -146,7 +188,7 @@ enum flights_verdict flights_parse(struct flights *f)
 
 	if (f->bytes.len && f->framing.spec->kind == FRAMING_LINE && !f->framing.spec->async)
 		parse_lines(f);
-	while (f->parsed + f->answered != f->tail && f->bytes.len > f->parsed_bytes) {
+	while (f->parsed != f->tail && f->answered != f->places && f->bytes.len > f->parsed_bytes) {
 		struct framing *framing = &f->framing;
 		enum frame_result result;
 
@@ -170,14 +212,14 @@ enum flights_verdict flights_parse(struct flights *f)
 	return parse_idle(f);
 }
 
-static void hand_on(const struct flights *f, const struct flight *flight,
-		    const struct flight_sink *sink)
+static void hand_on(const struct flights *f, const struct flight *flight, size_t len,
+		    unsigned count, const struct flight_sink *sink)
 {
 	if (flight->tag)
-		sink->on_reply(sink->ctx, flight->tag, buf_bytes(&f->bytes) + flight->off,
-			       flight->len);
+		sink->on_reply(sink->ctx, flight->tag, buf_bytes(&f->bytes) + flight->off, len,
+			       count);
 	else
-		sink->on_late(sink->ctx);
+		sink->on_late(sink->ctx, count);
 }
 
 /* Tagged replies, as they came; then the places at the front that are done are free. */
@@ -186,21 +228,41 @@ static void release_tagged(struct flights *f, const struct flight_sink *sink)
 	for (uint32_t i = 0; i < f->order_count; i++) {
 		struct flight *flight = flights_at(f, f->order[i]);
 
-		hand_on(f, flight, sink);
+		hand_on(f, flight, flight->len, 1, sink);
 		flight->tag = NULL;
 	}
 	f->order_count = 0;
 	while (f->head != f->tail && flights_at(f, f->head)->done) {
 		flights_at(f, f->head++)->done = false;
+		f->places--;
 		f->answered--;
 	}
 	f->parsed = f->head;
 }
 
+/*
+ * The replies at the front. What of the run has none yet keeps its place, so that
+ * the upcall may forget it.
+ */
+static void release_first(struct flights *f, const struct flight_sink *sink)
+{
+	struct flight *flight = flights_at(f, f->head);
+	unsigned count = flight->ready;
+	size_t len = flight->len;
+
+	flight->count -= count;
+	flight->ready = 0;
+	flight->len = 0;
+	f->head += !flight->count;
+	f->places -= count;
+	f->ready -= count;
+	hand_on(f, flight, len, count, sink);
+}
+
 void flights_release(struct flights *f, const struct flight_sink *sink)
 {
-	while (f->head != f->parsed)
-		hand_on(f, flights_at(f, f->head++), sink);
+	while (f->ready)
+		release_first(f, sink);
 	if (is_channel(f))
 		release_tagged(f, sink);
 	buf_consume(&f->bytes, f->parsed_bytes);
@@ -216,14 +278,14 @@ const char *flights_first_reply(const struct flights *f, size_t *len)
 	return buf_bytes(&f->bytes) + flight->off;
 }
 
-static void drop(void *ctx, void *tag, const char *bytes, size_t len)
+static void drop(void *ctx, void *tag, const char *bytes, size_t len, unsigned count)
 {
-	(void)ctx, (void)tag, (void)bytes, (void)len;
+	(void)ctx, (void)tag, (void)bytes, (void)len, (void)count;
 }
 
-static void drop_late(void *ctx)
+static void drop_late(void *ctx, unsigned count)
 {
-	(void)ctx;
+	(void)ctx, (void)count;
 }
 
 void flights_drop_all(struct flights *f)
@@ -239,34 +301,49 @@ void flights_lose(struct flights *f, const struct flight_sink *sink, enum coproc
 	enum coproc_code code = first;
 
 	while (f->head != f->tail) {
-		const struct flight *flight = flights_at(f, f->head++);
+		struct flight *flight = flights_at(f, f->head);
 		void *tag = flight->done ? NULL : flight->tag;
+		unsigned n = code == others ? flight->count : 1;
 
+		flight->count -= n;
+		f->head += !flight->count;
+		f->places -= n;
 		if (tag)
-			sink->on_lost(sink->ctx, tag, code, why);
+			sink->on_lost(sink->ctx, tag, code, why, n);
 		code = others;
 	}
 	f->parsed = f->head;
 	f->parsed_bytes = 0;
-	f->answered = f->order_count = 0;
+	f->places = f->ready = f->answered = f->order_count = 0;
 	f->framing = (struct framing){
 	    .spec = f->framing.spec, .max_reply = f->framing.max_reply, .key = f->framing.key};
 	buf_consume(&f->bytes, f->bytes.len);
 }
 
+static void save_place(const struct flight *flight, uint64_t number, struct pack *p)
+{
+	pack_u64(p, number);
+	pack_u64(p, flight->nonce);
+	pack_u64(p, (uint64_t)flight->sent_ms);
+	pack_u64(p, flight->suspicious);
+	pack_u64(p, flight->cancelled);
+	pack_u64(p, flight->done);
+}
+
 void flights_save(const struct flights *f, struct pack *p, uint64_t (*name)(const void *tag))
 {
+	const void *tag = NULL;
+	unsigned nth = 0; /* of the same tag */
+
 	pack_u64(p, f->head);
-	pack_u64(p, f->tail - f->head);
+	pack_u64(p, f->places);
 	for (uint32_t i = f->head; i != f->tail; i++) {
 		const struct flight *flight = flights_at(f, i);
 
-		pack_u64(p, flight->tag ? name(flight->tag) : 0);
-		pack_u64(p, flight->nonce);
-		pack_u64(p, (uint64_t)flight->sent_ms);
-		pack_u64(p, flight->suspicious);
-		pack_u64(p, flight->cancelled);
-		pack_u64(p, flight->done);
+		nth = flight->tag == tag ? nth : 0;
+		tag = flight->tag;
+		for (unsigned n = 0; n < flight->count; n++)
+			save_place(flight, tag ? name(tag) + nth++ : 0, p);
 	}
 	pack_bytes(p, f->bytes.len ? buf_bytes(&f->bytes) : NULL, f->bytes.len);
 }

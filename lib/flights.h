@@ -20,18 +20,26 @@
 
 /* Upcalls about what was sent. They may call flights_forget(), nothing else of these. */
 struct flight_sink {
-	/* The reply of the place that @tag was sent to; @bytes borrowed. */
-	void (*on_reply)(void *ctx, void *tag, const char *bytes, size_t len);
-	/* There will be no reply, for the reason @code; @why is one printable line. */
-	void (*on_lost)(void *ctx, void *tag, enum coproc_code code, const char *why);
-	/* A tombstone has swallowed a reply. */
-	void (*on_late)(void *ctx);
+	/* The next @count replies to what @tag stands for, one behind the other; @bytes borrowed.
+	 */
+	void (*on_reply)(void *ctx, void *tag, const char *bytes, size_t len, unsigned count);
+	/*
+	 * There will be no reply to @count of them, for the reason @code; @why is one
+	 * printable line.
+	 */
+	void (*on_lost)(void *ctx, void *tag, enum coproc_code code, const char *why,
+			unsigned count);
+	/* A tombstone has swallowed @count replies. */
+	void (*on_late)(void *ctx, unsigned count);
 	void *ctx;
 };
 
+/* One place, or several in a row that belong to the same tag: a run (FRAMING_LINE alone). */
 struct flight {
 	void *tag;       /* borrowed; NULL for a tombstone */
-	size_t off, len; /* its reply in flights.bytes, once parsed */
+	unsigned count;  /* places */
+	unsigned ready;  /* of them, at the front, those whose reply is there */
+	size_t off, len; /* their replies in flights.bytes */
 	uint64_t number; /* by which flights_claim() finds it; 0 if it never was saved */
 	uint64_t nonce;  /* what its probe's answer must have */
 	int64_t sent_ms; /* FRAMING_CHANNEL */
@@ -43,13 +51,16 @@ struct flight {
 struct flights {
 	struct flight *ring; /* owned */
 	uint32_t mask;
-	uint32_t head, parsed, tail; /* [head, parsed) have their reply, [parsed, tail) wait */
+	/* Of the ring: [head, parsed) have their replies, [parsed, tail) wait for some. */
+	uint32_t head, parsed, tail;
+	unsigned places; /* of all in [head, tail) */
+	unsigned ready;  /* of them, those whose reply is there */
 	/* FRAMING_CHANNEL, where replies come in any order: `parsed` stays at `head`, */
 	uint32_t *order;      /* owned, as long as the ring; the places done, as they came */
 	uint32_t order_count; /* of them, not yet handed on */
 	uint32_t answered;    /* places in [head, tail) that are done */
 	struct buf bytes;     /* received, from the reply of ring[head] on */
-	size_t parsed_bytes;  /* of it, the replies of [head, parsed) */
+	size_t parsed_bytes;  /* of it, the replies that are there */
 	struct framing framing;
 	void (*on_async)(void *ctx, const char *line, size_t len); /* a line of no reply */
 	void *ctx;
@@ -81,24 +92,24 @@ void flights_finish(struct flights *f);
 /* Places taken, tombstones included. */
 static inline unsigned flights_count(const struct flights *f)
 {
-	return f->tail - f->head - f->answered;
+	return f->places - f->answered;
 }
 
 /* Places that can be taken before the oldest one has its reply. */
 static inline unsigned flights_free(const struct flights *f)
 {
-	return f->mask + 1 - (f->tail - f->head);
+	return f->mask + 1 - f->places;
 }
 
 static inline bool flights_has_reply(const struct flights *f)
 {
-	return f->head != f->parsed || f->order_count;
+	return f->ready || f->order_count;
 }
 
 /* Replies that flights_release() would hand on. */
 static inline unsigned flights_ready(const struct flights *f)
 {
-	return f->parsed - f->head + f->order_count;
+	return f->ready + f->order_count;
 }
 
 /* The number under which the reply of the next place must come, see FRAMING_CHANNEL. */
@@ -110,7 +121,16 @@ static inline uint32_t flights_next_place(const struct flights *f)
 /* Take the next place for @tag; there must be one (asserted). Returns it. */
 uint32_t flights_push(struct flights *f, void *tag, bool suspicious);
 
-/* Make the place a tombstone; it must be taken (asserted). */
+/*
+ * Take the next @count places for @tag; there must be so many (asserted). They join
+ * those that it has, if these are the last ones. Returns where they are.
+ */
+uint32_t flights_push_run(struct flights *f, void *tag, unsigned count);
+
+/*
+ * Make a tombstone of each place at @place, which must be taken (asserted), and of
+ * those of the same tag right before it.
+ */
 void flights_forget(struct flights *f, uint32_t place);
 
 /* Whether the oldest place was pushed as suspicious; there must be one. */
@@ -157,7 +177,8 @@ void flights_lose(struct flights *f, const struct flight_sink *sink, enum coproc
 /*
  * Write the places and the bytes.
  *
- * @name  gives the number of a tag, never 0, by which flights_claim() finds its place
+ * @name  gives the number of a tag, never 0, by which flights_claim() finds its
+ *	  place; further places of the same tag have the numbers that follow
  */
 void flights_save(const struct flights *f, struct pack *p, uint64_t (*name)(const void *tag));
 

@@ -28,8 +28,12 @@ void coproc_save(const struct coproc *engine, struct pack *p);
  */
 int coproc_load(struct coproc *engine, struct unpack *u) __attribute__((warn_unused_result));
 
-/* What the owner saves of a pending request beside its bytes. */
-void coproc_request_save(const struct coproc_request *request, struct pack *p);
+/*
+ * What the owner saves of a pending request beside its bytes.
+ *
+ * @nth  of a run, whose requests are saved one by one: which of those that have not ended
+ */
+void coproc_request_save(const struct coproc_request *request, unsigned nth, struct pack *p);
 
 /* Read what coproc_request_save() wrote into @request, for coproc_adopt(). */
 void coproc_request_load(struct coproc_request *request, struct unpack *u);

@@ -3,11 +3,11 @@
 
 #include "macros.h"
 
-void latency_add(uint64_t counts[LATENCY_COUNTS], int64_t us)
+void latency_add(uint64_t counts[LATENCY_COUNTS], int64_t us, unsigned n)
 {
 	unsigned bits = us > 0 ? 64 - (unsigned)__builtin_clzll((unsigned long long)us) : 0;
 
-	counts[MIN(bits, LATENCY_COUNTS - 1)]++;
+	counts[MIN(bits, LATENCY_COUNTS - 1)] += n;
 }
 
 uint64_t latency_within_us(const uint64_t counts[LATENCY_COUNTS], double part)

@@ -12,7 +12,8 @@
 
 #define LATENCY_COUNTS 32
 
-void latency_add(uint64_t counts[LATENCY_COUNTS], int64_t us);
+/* Count @n more that took @us. */
+void latency_add(uint64_t counts[LATENCY_COUNTS], int64_t us, unsigned n);
 
 /*
  * Within how many microseconds the part @part (0 to 1) of all was over, rounded

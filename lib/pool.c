@@ -407,6 +407,16 @@ struct worker *pool_pick(struct pool *p, bool idle, unsigned *room)
 	return best;
 }
 
+unsigned pool_window(const struct pool *p)
+{
+	const struct worker *w;
+	unsigned most = 0;
+
+	TAILQ_FOREACH (w, &p->workers, link)
+		most = MAX(most, w->window.size);
+	return most;
+}
+
 unsigned pool_places(const struct pool *p)
 {
 	const struct worker *w;

@@ -72,6 +72,9 @@ void pool_replace(struct pool *p, struct settings *settings);
  */
 struct worker *pool_pick(struct pool *p, bool idle, unsigned *room);
 
+/* How many requests a process may have now: of the one that may have most. */
+unsigned pool_window(const struct pool *p);
+
 /* Places that are free with workers that keep up (worker_is_behind()). */
 unsigned pool_places(const struct pool *p);
 

@@ -14,7 +14,7 @@ void queue_init(struct queue *q)
 
 static void count_in(struct queue *q, const struct coproc_request *r)
 {
-	q->count++;
+	q->count += r->unsent;
 	q->bytes += r->len;
 }
 
@@ -41,8 +41,20 @@ void queue_put_back(struct queue *q, struct coproc_request *r)
 
 void queue_remove(struct queue *q, struct coproc_request *r)
 {
-	assert(q->count > 0 && q->bytes >= r->len);
-	TAILQ_REMOVE(&q->list, r, waiting);
-	q->count--;
-	q->bytes -= r->len;
+	queue_take(q, r, r->unsent, r->len);
+}
+
+void queue_take(struct queue *q, struct coproc_request *r, unsigned count, size_t len)
+{
+	assert(count && count <= r->unsent && r->unsent <= q->count);
+	assert(len <= r->len && r->len <= q->bytes);
+	q->count -= count;
+	q->bytes -= len;
+	r->unsent -= count;
+	if (!r->unsent) {
+		TAILQ_REMOVE(&q->list, r, waiting);
+		return;
+	}
+	r->bytes += len;
+	r->len -= len;
 }

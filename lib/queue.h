@@ -13,7 +13,7 @@ TAILQ_HEAD(request_list, coproc_request);
 
 struct queue {
 	struct request_list list; /* linked by coproc_request.waiting, ascending seq */
-	unsigned count;
+	unsigned count;           /* of requests; a run is as many as wait of it */
 	size_t bytes;
 };
 
@@ -27,6 +27,12 @@ void queue_put_back(struct queue *q, struct coproc_request *r);
 
 /* Take out @r, which must be in @q. */
 void queue_remove(struct queue *q, struct coproc_request *r);
+
+/*
+ * Take the first @count of the run @r, @len bytes, out of the queue; the run is taken
+ * out with its last.
+ */
+void queue_take(struct queue *q, struct coproc_request *r, unsigned count, size_t len);
 
 /* The oldest, NULL if empty. */
 static inline struct coproc_request *queue_first(const struct queue *q)

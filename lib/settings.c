@@ -161,6 +161,16 @@ static void choose_window(struct settings *s)
 		s->window = s->o.window == COPROC_WINDOW_DEFAULT ? 1 : s->o.window;
 }
 
+/* What has to be looked at line by line, or sent again one by one, cannot be in a run. */
+static bool allows_runs(const struct settings *s)
+{
+	const struct coproc_options *o = &s->o;
+
+	return s->framing.kind == FRAMING_LINE && !s->async && !s->no_reply && !o->cancel_len &&
+	       !o->prefix_len && o->suffix_len == 1 && *o->suffix == '\n' && !o->retries &&
+	       o->workers == 1 && s->window > 1;
+}
+
 /* Read what is more than plain data; an error is explained. */
 static int parse_texts(struct settings *s, char *error, size_t size)
 {
@@ -186,6 +196,7 @@ static int parse_texts(struct settings *s, char *error, size_t size)
 	s->framing.async = s->async;
 	s->proof = framing_spec_is_proof(&s->framing);
 	choose_window(s);
+	s->runs = allows_runs(s);
 	return rc;
 }
 

@@ -23,6 +23,7 @@ struct settings {
 	struct greeting_spec greeting;
 	struct restart_policy restart;
 	bool proof;       /* the framing proves the position */
+	bool runs;        /* requests may go to a process in runs, see coproc_measure_run() */
 	unsigned window;  /* requests with one process at a time, */
 	bool window_auto; /* or what that may grow to */
 };

@@ -129,6 +129,16 @@ int worker_tell(struct worker *w, const char *bytes, size_t len)
 	return stage(w, bytes, len, false, 0);
 }
 
+/* What was sent takes a noticeable while or not, which one of them shows. */
+static void watch(struct worker *w, uint32_t place)
+{
+	if (w->watching)
+		return;
+	w->watching = true;
+	w->watched = place;
+	w->watched_since_ms = worker_now_ms(w);
+}
+
 int worker_send(struct worker *w, const char *bytes, size_t len, void *tag, bool exclusive,
 		uint32_t *out_place)
 {
@@ -146,12 +156,31 @@ int worker_send(struct worker *w, const char *bytes, size_t len, void *tag, bool
 	w->exclusive = exclusive;
 	w->sent++;
 	*out_place = worker_take_place(w, tag, suspicious, number);
-	if (!w->watching) {
-		w->watching = true;
-		w->watched = *out_place;
-		w->watched_since_ms = worker_now_ms(w);
-	}
+	watch(w, *out_place);
 	return 0;
+}
+
+int worker_send_run(struct worker *w, const char *bytes, size_t len, void *tag, unsigned count,
+		    uint32_t *out_place)
+{
+	char *at = stream_out_stage(&w->in, len);
+
+	assert(w->state == WORKER_READY && flights_free(&w->flights) >= count);
+	if (!at)
+		return -ENOMEM;
+	memcpy(at, bytes, len);
+	if (w->in.staged.len > FLUSH_EARLY)
+		stream_out_flush(&w->in);
+	w->sent += count;
+	set_to_work(w);
+	*out_place = flights_push_run(&w->flights, tag, count);
+	watch(w, *out_place);
+	return 0;
+}
+
+bool worker_is_last(const struct worker *w, uint32_t place)
+{
+	return place + 1 == flights_next_place(&w->flights);
 }
 
 /* Ask an idle process how it is. */

@@ -157,6 +157,16 @@ static inline unsigned worker_in_flight(const struct worker *w)
 int worker_send(struct worker *w, const char *bytes, size_t len, void *tag, bool exclusive,
 		uint32_t *out_place) WARN_UNUSED;
 
+/*
+ * The same for a run of @count requests, as they are (settings.runs); one that has the
+ * last places already is joined.
+ */
+int worker_send_run(struct worker *w, const char *bytes, size_t len, void *tag, unsigned count,
+		    uint32_t *out_place) WARN_UNUSED;
+
+/* Whether nothing was sent behind what has the place. */
+bool worker_is_last(const struct worker *w, uint32_t place);
+
 /* Whether @bytes are a request that has a reply, by the option no-reply. */
 bool worker_has_reply(const struct worker *w, const char *bytes, size_t len);
 
@@ -177,7 +187,7 @@ bool worker_is_behind(const struct worker *w);
 /* It has let a request time out: it gets one at a time until it has proved itself anew. */
 void worker_distrust(struct worker *w);
 
-/* Make the place a tombstone. May be called from within upcalls. */
+/* Make the place a tombstone, of a run all of it. May be called from within upcalls. */
 void worker_forget(struct worker *w, uint32_t place);
 
 /* Write what was sent; ends the turn of the loop for this worker. */

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #define STEPS      40
+#define RUN_MAX    6
 #define TRACE_MAX  2000
 #define ROUNDS_MAX 2000 /* of the loop, until all has ended */
 #define OUTBOX_MAX 8192
@@ -39,9 +40,13 @@ struct script {
 	size_t out_len;
 };
 
+/* A request; the first of a run has what belongs to the run. */
 struct query {
 	struct coproc_request request;
-	char bytes[128];
+	unsigned first; /* of its run */
+	unsigned next;  /* of the run, the first that has not ended */
+	unsigned end;   /* of the run */
+	char bytes[RUN_MAX * 128];
 };
 
 struct step {
@@ -136,14 +141,39 @@ static bool one_in(unsigned n)
 static void cancel_any(void);
 static void replace(void);
 
+/* Some requests of a run end; the replies are one behind the other. */
+static void end_queries(struct query *q, const struct coproc_reply *reply)
+{
+	struct coproc_reply one = *reply;
+	const char *end = reply->bytes + reply->len;
+
+	one.count = 1;
+	if (!reply->count || reply->count > q->end - q->next)
+		check("P2: more endings than a run has requests");
+	for (unsigned n = 0; n < reply->count; n++) {
+		if (reply->code == COPROC_OK) {
+			const char *lf = memchr(one.bytes, '\n', (size_t)(end - one.bytes));
+
+			if (!lf)
+				check("P1: fewer replies than requests that end");
+			one.len = (size_t)(lf + 1 - one.bytes);
+		}
+		note("  ended", (long)q->next, reply->code);
+		check(model_ended(&sim.model, q->next++, &one));
+		if (reply->code == COPROC_OK)
+			one.bytes += one.len;
+	}
+	if (reply->code == COPROC_OK && one.bytes != end)
+		check("P1: more replies than requests that end");
+}
+
 static void on_done(void *ctx, const struct coproc_reply *reply)
 {
 	struct query *q = ctx;
-	unsigned id = (unsigned)(q - sim.query);
 
-	note("  ended", (long)id, reply->code);
-	check(model_ended(&sim.model, id, reply));
-	memset(&q->request, 0xee, sizeof(q->request)); /* the caller's again */
+	end_queries(q, reply);
+	if (q->next == q->end)
+		memset(&q->request, 0xee, sizeof(q->request)); /* the caller's again */
 	if (one_in(15))
 		cancel_any();
 	if (one_in(60))
@@ -155,6 +185,18 @@ static void on_done(void *ctx, const struct coproc_reply *reply)
 	}
 }
 
+/* Write the request @id. Returns its length. */
+static size_t compose(unsigned id, char *bytes)
+{
+	size_t len = (size_t)snprintf(bytes, 120, "q%u ", id);
+
+	while (len < 8 + chance(4) * chance(25) && len < 120)
+		bytes[len++] = 'x';
+	if (one_in(10))
+		bytes[len - 1] = one_in(10) ? '\0' : '\x01';
+	return len;
+}
+
 static void submit(void)
 {
 	unsigned id = sim.model.count;
@@ -164,11 +206,9 @@ static void submit(void)
 
 	if (id == MODEL_REQUESTS)
 		return;
-	len = (size_t)snprintf(q->bytes, sizeof(q->bytes), "q%u ", id);
-	while (len < 8 + chance(4) * chance(25) && len < sizeof(q->bytes))
-		q->bytes[len++] = 'x';
-	if (one_in(10))
-		q->bytes[len - 1] = one_in(10) ? '\0' : '\x01';
+	len = compose(id, q->bytes);
+	q->first = q->next = id;
+	q->end = id + 1;
 	code = coproc_submit(sim.engine, &q->request, q->bytes, len, on_done, q);
 	note("submit", (long)id, code);
 	if (code == COPROC_OK)
@@ -177,18 +217,51 @@ static void submit(void)
 		check("a refusal without words");
 }
 
+static void submit_run(void)
+{
+	unsigned id = sim.model.count, count, wanted = 1 + chance(RUN_MAX);
+	struct query *q = &sim.query[id];
+	size_t len = 0, at = 0;
+
+	if (id + wanted > MODEL_REQUESTS)
+		return;
+	for (unsigned n = 0; n < wanted; n++) {
+		len += compose(id + n, q->bytes + len);
+		q->bytes[len++] = '\n';
+	}
+	count = coproc_measure_run(sim.engine, q->bytes, &len, 1 + chance(RUN_MAX));
+	note("submit a run", (long)id, count);
+	if (!count)
+		return;
+	q->next = id;
+	q->end = id + count;
+	coproc_submit_run(sim.engine, &q->request, q->bytes, len, count, on_done, q);
+	for (unsigned n = 0; n < count; n++) {
+		const char *lf = memchr(q->bytes + at, '\n', len - at);
+
+		sim.query[id + n].first = id;
+		/* While it waits it has its LF with it. */
+		model_accept(&sim.model, id + n, (size_t)(lf + 1 - q->bytes) - at);
+		at = (size_t)(lf + 1 - q->bytes);
+	}
+}
+
 static void cancel_any(void)
 {
 	unsigned from = sim.model.count ? chance(sim.model.count) : 0;
 
 	for (unsigned id = from; id < sim.model.count; id++) {
 		struct model_request *r = &sim.model.request[id];
-		struct query *q = &sim.query[id];
+		struct query *q = &sim.query[sim.query[id].first];
 
 		if (!r->accepted || r->ended || r->cancelled)
 			continue;
-		note("cancel", (long)id, 0);
-		model_cancel(&sim.model, id, !q->request.worker && !q->request.resent);
+		for (unsigned n = q->next; n < q->end; n++) {
+			bool waits = q->end - n <= q->request.unsent;
+
+			note("cancel", (long)n, waits);
+			model_cancel(&sim.model, n, waits && !q->request.resent);
+		}
 		coproc_cancel(sim.engine, &q->request);
 		memset(&q->request, 0xee, sizeof(q->request));
 		return;
@@ -334,6 +407,12 @@ static void replace(void)
 		sim.spawn_failures++;
 	}
 	other.settle_ms = chance(2) * 20;
+	if (one_in(4)) /* what was handed in as a run goes on one by one */
+		other.window = 1;
+	if (one_in(4)) {
+		other.retries = 1;
+		sim.model.retries = MAX(sim.model.retries, 1);
+	}
 	sim.replaces++;
 	sim.model.shuffled |= sim.model.retries > 0;
 	note("replace, failing", (long)sim.replaces, (long)sim.fake.spawn_fails);
@@ -388,9 +467,9 @@ static struct model_back came_back(void)
 
 	for (unsigned id = 0; id < sim.model.count; id++) {
 		const struct model_request *r = &sim.model.request[id];
+		const struct coproc_request *q = &sim.query[sim.query[id].first].request;
 
-		if (r->ended || r->cancelled || sim.query[id].request.worker ||
-		    !sim.query[id].request.resent)
+		if (r->ended || r->cancelled || q->worker || !q->resent)
 			continue;
 		back.count++;
 		back.bytes += r->len;
@@ -453,8 +532,10 @@ static void step(void)
 {
 	unsigned what = chance(100);
 
-	if (what < 25)
+	if (what < 20)
 		submit();
+	else if (what < 25)
+		submit_run();
 	else if (what < 82)
 		step_process();
 	else if (what < 86)

@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -93,6 +94,38 @@ static void test_filter_suspects_long_odd_and_broken_requests(void **state)
 	assert_false(filter_is_suspicious("", 0, 700));
 }
 
+/* What filter_lines() finds in @text: lines/bytes. */
+static const char *lines(const struct coproc_options *o, const char *text, unsigned most)
+{
+	static char found[40];
+	size_t len = strlen(text);
+	unsigned n = filter_lines(o, text, &len, most);
+
+	snprintf(found, sizeof(found), "%u/%zu", n, len);
+	return found;
+}
+
+static void test_filter_takes_whole_lines_together_as_far_as_they_are_good(void **state)
+{
+	struct coproc_options o = options(COPROC_BYTES_TEXT, "\n");
+	size_t len = 6;
+
+	(void)state;
+	o.max_request = 5;
+	assert_string_equal(lines(&o, "a\n\nbb\n", 9), "3/6");
+	assert_string_equal(lines(&o, "a\n\nbb\n", 2), "2/3");
+	assert_string_equal(lines(&o, "a\nbb", 9), "1/2");
+	assert_string_equal(lines(&o, "a", 9), "0/0");
+	assert_string_equal(lines(&o, "a\n12345\n123456\nb\n", 9), "2/8");
+	assert_int_equal(filter_lines(&o, "a\nb\0\n", &len, 9), 0);
+	/* A bad one behind them is another's matter. */
+	len = 6;
+	assert_int_equal(filter_lines(&o, "a\nb\n\0\n", &len, 2), 2);
+	o.request_bytes = COPROC_BYTES_UTF8;
+	assert_string_equal(lines(&o, "\xc3\xbc\na\n", 9), "2/5");
+	assert_string_equal(lines(&o, "a\n\xc3\n\xbc\n", 9), "0/6");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -102,6 +135,7 @@ int main(void)
 	    cmocka_unit_test(test_filter_refuses_a_request_that_holds_the_suffix),
 	    cmocka_unit_test(test_filter_refuses_a_request_that_makes_a_suffix_with_its_own),
 	    cmocka_unit_test(test_filter_suspects_long_odd_and_broken_requests),
+	    cmocka_unit_test(test_filter_takes_whole_lines_together_as_far_as_they_are_good),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

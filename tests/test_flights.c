@@ -27,22 +27,38 @@ static void record(struct fixture *x, const char *text, const void *bytes, size_
 		 (const char *)bytes);
 }
 
-static void on_reply(void *ctx, void *tag, const char *bytes, size_t len)
+/* A run has the number of its requests behind its name, and / between its replies. */
+static void record_tag(struct fixture *x, const void *tag, unsigned count)
 {
-	record(ctx, " ", tag, 1);
-	record(ctx, "=", bytes, len - 1);
+	char number[16] = "";
+
+	if (count > 1)
+		snprintf(number, sizeof(number), "%u", count);
+	record(x, " ", tag, 1);
+	record(x, number, "", 0);
 }
 
-static void on_lost(void *ctx, void *tag, enum coproc_code code, const char *why)
+static void on_reply(void *ctx, void *tag, const char *bytes, size_t len, unsigned count)
+{
+	struct fixture *x = ctx;
+
+	record_tag(x, tag, count);
+	record(x, "=", bytes, len - 1);
+	for (char *p = x->record; (p = strchr(p, '\n')); p++)
+		*p = '/';
+}
+
+static void on_lost(void *ctx, void *tag, enum coproc_code code, const char *why, unsigned count)
 {
 	(void)why;
-	record(ctx, " ", tag, 1);
+	record_tag(ctx, tag, count);
 	record(ctx, ":", coproc_code_name(code), strlen(coproc_code_name(code)));
 }
 
-static void on_late(void *ctx)
+static void on_late(void *ctx, unsigned count)
 {
-	record(ctx, " late", "", 0);
+	while (count--)
+		record(ctx, " late", "", 0);
 }
 
 static struct flight_sink sink = {.on_reply = on_reply, .on_lost = on_lost, .on_late = on_late};
@@ -195,6 +211,94 @@ static void test_flights_every_split_gives_the_same(void **state)
 	}
 }
 
+static void test_flights_a_run_is_answered_by_and_by(void **state)
+{
+	struct fixture *x = *state;
+
+	flights_push_run(&x->f, &names[0], 3);
+	flights_push(&x->f, &names[1], false);
+	assert_int_equal(flights_count(&x->f), 4);
+	assert_int_equal(flights_free(&x->f), 0);
+	assert_int_equal(feed(x, "1\n2\n3"), FLIGHTS_READY);
+	assert_int_equal(flights_ready(&x->f), 2);
+	flights_release(&x->f, &sink);
+	assert_string_equal(x->record, " a2=1/2");
+	assert_int_equal(flights_count(&x->f), 2);
+	assert_int_equal(feed(x, "\n4\n"), FLIGHTS_READY);
+	flights_release(&x->f, &sink);
+	assert_string_equal(x->record, " a2=1/2 a=3 b=4");
+	assert_int_equal(feed(x, "5\n"), FLIGHTS_SURPLUS);
+}
+
+static void test_flights_more_of_a_run_joins_it_and_nothing_else(void **state)
+{
+	struct fixture *x = *state;
+	uint32_t place = flights_push_run(&x->f, &names[0], 2);
+
+	assert_int_equal(flights_push_run(&x->f, &names[0], 1), place);
+	assert_int_not_equal(flights_push_run(&x->f, &names[1], 1), place);
+	assert_int_equal(feed(x, "1\n2\n3\n4\n"), FLIGHTS_READY);
+	/* What is answered already takes no more in. */
+	flights_release(&x->f, &sink);
+	flights_push_run(&x->f, &names[2], 1);
+	assert_int_equal(feed(x, "5\n"), FLIGHTS_READY);
+	flights_push_run(&x->f, &names[2], 2);
+	flights_release(&x->f, &sink);
+	assert_string_equal(x->record, " a3=1/2/3 b=4 c=5");
+	assert_int_equal(feed(x, "6\n7\n"), FLIGHTS_READY);
+	flights_release(&x->f, &sink);
+	assert_string_equal(x->record, " a3=1/2/3 b=4 c=5 c2=6/7");
+}
+
+static void test_flights_a_forgotten_run_swallows_all_its_replies(void **state)
+{
+	struct fixture *x = *state;
+	uint32_t place;
+
+	flights_push(&x->f, &names[1], false);
+	flights_push(&x->f, &names[0], false);
+	place = flights_push(&x->f, &names[0], false);
+	flights_push(&x->f, &names[2], false);
+	flights_forget(&x->f, place);
+	assert_int_equal(feed(x, "1\n2\n3\n4\n"), FLIGHTS_READY);
+	flights_release(&x->f, &sink);
+	assert_string_equal(x->record, " b=1 late late c=4");
+	place = flights_push_run(&x->f, &names[0], 3);
+	assert_int_equal(feed(x, "1\n"), FLIGHTS_READY);
+	flights_release(&x->f, &sink);
+	flights_forget(&x->f, place);
+	assert_int_equal(feed(x, "2\n3\n"), FLIGHTS_READY);
+	flights_release(&x->f, &sink);
+	assert_string_equal(x->record, " b=1 late late c=4 a=1 late late");
+}
+
+static void test_flights_the_first_of_a_lost_run_has_the_first_code(void **state)
+{
+	struct fixture *x = *state;
+
+	flights_push_run(&x->f, &names[0], 3);
+	flights_push(&x->f, &names[1], false);
+	assert_int_equal(feed(x, "1\n123"), FLIGHTS_READY);
+	flights_release(&x->f, &sink);
+	flights_lose(&x->f, &sink, COPROC_TIMEOUT, COPROC_CRASHED, "");
+	assert_string_equal(x->record, " a=1 a:timeout a:crashed b:crashed");
+	assert_int_equal(flights_count(&x->f), 0);
+	flights_push_run(&x->f, &names[2], 4);
+	flights_lose(&x->f, &sink, COPROC_CRASHED, COPROC_CRASHED, "");
+	assert_string_equal(x->record, " a=1 a:timeout a:crashed b:crashed c4:crashed");
+}
+
+static void test_flights_a_reply_too_long_within_a_run_ends_it_there(void **state)
+{
+	struct fixture *x = *state;
+
+	flights_push_run(&x->f, &names[0], 4);
+	assert_int_equal(feed(x, "1\n12345678901\n"), FLIGHTS_TOO_LONG);
+	flights_release(&x->f, &sink);
+	flights_lose(&x->f, &sink, COPROC_REPLY_TOO_LONG, COPROC_DESYNC, "");
+	assert_string_equal(x->record, " a=1 a:reply-too-long a2:desync");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_flights_##name, setup, teardown)
 
 int main(void)
@@ -209,6 +313,11 @@ int main(void)
 	    TEST(too_long_leaves_the_replies_before_it_whole),
 	    TEST(losing_skips_tombstones_and_spends_the_first_code_on_them),
 	    TEST(every_split_gives_the_same),
+	    TEST(a_run_is_answered_by_and_by),
+	    TEST(more_of_a_run_joins_it_and_nothing_else),
+	    TEST(a_forgotten_run_swallows_all_its_replies),
+	    TEST(the_first_of_a_lost_run_has_the_first_code),
+	    TEST(a_reply_too_long_within_a_run_ends_it_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

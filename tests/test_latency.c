@@ -21,7 +21,7 @@ static void test_latency_each_duration_has_its_count(void **state)
 	for (size_t i = 0; i < sizeof(of) / sizeof(of[0]); i++) {
 		uint64_t counts[LATENCY_COUNTS] = {0};
 
-		latency_add(counts, of[i].us);
+		latency_add(counts, of[i].us, 1);
 		if (counts[of[i].n] != 1)
 			fail_msg("%lld us", (long long)of[i].us);
 	}
@@ -34,9 +34,9 @@ static void test_latency_a_part_is_over_within_a_power_of_two(void **state)
 	(void)state;
 	assert_int_equal(latency_within_us(counts, 0.5), 0);
 	for (int i = 0; i < 90; i++)
-		latency_add(counts, 20);
+		latency_add(counts, 20, 1);
 	for (int i = 0; i < 10; i++)
-		latency_add(counts, 5000);
+		latency_add(counts, 5000, 1);
 	assert_int_equal(latency_within_us(counts, 0), 32);
 	assert_int_equal(latency_within_us(counts, 0.5), 32);
 	assert_int_equal(latency_within_us(counts, 0.9), 32);

@@ -24,6 +24,7 @@ static int setup(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(f.r); i++) {
 		f.r[i].seq = i + 1;
 		f.r[i].len = 10 + i;
+		f.r[i].count = f.r[i].unsent = 1;
 	}
 	*state = &f;
 	return 0;
@@ -41,6 +42,13 @@ static const char *order(const struct queue *q)
 		text[n++] = (char)('0' + r->seq);
 	text[n] = '\0';
 	return text;
+}
+
+/* As one that was with a process. */
+static void put_back(struct fixture *f, struct coproc_request *r)
+{
+	r->unsent = 1;
+	queue_put_back(&f->q, r);
 }
 
 static void test_queue_keeps_the_order_of_arrival(void **state)
@@ -65,7 +73,7 @@ static void test_queue_counts_requests_and_bytes(void **state)
 	queue_remove(&f->q, &f->r[1]);
 	assert_int_equal(f->q.count, 2);
 	assert_int_equal(f->q.bytes, 10 + 12);
-	queue_put_back(&f->q, &f->r[1]);
+	put_back(f, &f->r[1]);
 	assert_int_equal(f->q.bytes, 10 + 11 + 12);
 }
 
@@ -78,9 +86,9 @@ static void test_queue_put_back_restores_the_order_of_arrival(void **state)
 	queue_remove(&f->q, &f->r[0]);
 	queue_remove(&f->q, &f->r[1]);
 	queue_remove(&f->q, &f->r[2]);
-	queue_put_back(&f->q, &f->r[1]);
-	queue_put_back(&f->q, &f->r[2]);
-	queue_put_back(&f->q, &f->r[0]);
+	put_back(f, &f->r[1]);
+	put_back(f, &f->r[2]);
+	put_back(f, &f->r[0]);
 	assert_string_equal(order(&f->q), "123456");
 }
 
@@ -88,10 +96,33 @@ static void test_queue_put_back_into_an_empty_queue(void **state)
 {
 	struct fixture *f = *state;
 
-	queue_put_back(&f->q, &f->r[3]);
-	queue_put_back(&f->q, &f->r[5]);
+	put_back(f, &f->r[3]);
+	put_back(f, &f->r[5]);
 	assert_string_equal(order(&f->q), "46");
 	assert_int_equal(f->q.count, 2);
+}
+
+static void test_queue_a_run_goes_bit_by_bit(void **state)
+{
+	static const char lines[] = "a\nbb\nccc\n";
+	struct fixture *f = *state;
+	struct coproc_request *run = &f->r[1];
+
+	*run = (struct coproc_request){
+	    .seq = 2, .bytes = lines, .len = 9, .count = 3, .unsent = 3, .is_run = true};
+	queue_push(&f->q, &f->r[0]);
+	queue_push(&f->q, run);
+	assert_int_equal(f->q.count, 4);
+	assert_int_equal(f->q.bytes, 10 + 9);
+	queue_take(&f->q, run, 2, 5);
+	assert_int_equal(f->q.count, 2);
+	assert_int_equal(f->q.bytes, 10 + 4);
+	assert_string_equal(run->bytes, "ccc\n");
+	assert_string_equal(order(&f->q), "12");
+	queue_take(&f->q, run, 1, 4);
+	assert_string_equal(order(&f->q), "1");
+	assert_int_equal(f->q.count, 1);
+	assert_int_equal(run->unsent, 0);
 }
 
 int main(void)
@@ -101,6 +132,7 @@ int main(void)
 	    cmocka_unit_test_setup(test_queue_counts_requests_and_bytes, setup),
 	    cmocka_unit_test_setup(test_queue_put_back_restores_the_order_of_arrival, setup),
 	    cmocka_unit_test_setup(test_queue_put_back_into_an_empty_queue, setup),
+	    cmocka_unit_test_setup(test_queue_a_run_goes_bit_by_bit, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -117,6 +117,43 @@ static void test_settings_take_the_largest_window(void **state)
 	settings_unref(s);
 }
 
+static bool allow_runs(const struct coproc_options *o)
+{
+	struct settings *s;
+	char error[100];
+	bool runs;
+
+	assert_int_equal(settings_new(o, &s, error, sizeof(error)), 0);
+	runs = s->runs;
+	settings_unref(s);
+	return runs;
+}
+
+/* allow_runs() with one member set otherwise. */
+#define WITH(member, value) (o = good(), o.window = 8, o.member = (value), allow_runs(&o))
+
+static void test_settings_allow_runs_where_nothing_is_done_for_each_line(void **state)
+{
+	static char a[] = "a";
+	static char *const list[] = {a, NULL};
+	struct coproc_options o;
+
+	(void)state;
+	assert_true(WITH(window, 2));
+	assert_true(WITH(window, COPROC_WINDOW_AUTO));
+	assert_false(WITH(window, 1));
+	assert_false(WITH(window, COPROC_WINDOW_DEFAULT));
+	assert_false(WITH(reply, "lines:1"));
+	assert_false(WITH(reply, "channel"));
+	assert_false(WITH(async, list));
+	assert_false(WITH(no_reply, list));
+	assert_false((o = good(), o.window = 8, o.cancel = a, o.cancel_len = 1, allow_runs(&o)));
+	assert_false((o = good(), o.window = 8, o.prefix = a, o.prefix_len = 1, allow_runs(&o)));
+	assert_false(WITH(suffix, ";"));
+	assert_false(WITH(retries, 1));
+	assert_false(WITH(workers, 2));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -124,6 +161,7 @@ int main(void)
 	    cmocka_unit_test(test_settings_live_as_long_as_somebody_holds_them),
 	    cmocka_unit_test(test_settings_name_the_option_that_is_bad),
 	    cmocka_unit_test(test_settings_take_the_largest_window),
+	    cmocka_unit_test(test_settings_allow_runs_where_nothing_is_done_for_each_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

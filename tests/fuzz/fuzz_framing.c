@@ -3,7 +3,8 @@
  * Framing and flights against a naive implementation that sees all bytes at
  * once: whatever the bytes, the cuts and the forgotten places, the same
  * replies must go to the same places. The input: window, max_reply, requests,
- * which of them are forgotten, the lengths of the pieces, then the output.
+ * which of them are forgotten, the lengths of the pieces, which are a run with the one
+ * before, then the output.
  */
 #include "flights.h"
 
@@ -25,28 +26,61 @@ struct fuzz {
 	size_t handed_on;
 	struct ending ending[REQUESTS_MAX];
 	char tags[REQUESTS_MAX];
+	unsigned answered[REQUESTS_MAX]; /* of the run that begins there */
 	unsigned late;
 };
 
 /* Each reply is compared with what the naive reading says stands there. */
-static void on_reply(void *ctx, void *tag, const char *bytes, size_t len)
+static void on_reply(void *ctx, void *tag, const char *bytes, size_t len, unsigned count)
 {
 	struct fuzz *f = ctx;
-	const struct ending *e = &f->ending[(char *)tag - f->tags];
+	size_t of_run = (size_t)((char *)tag - f->tags);
 
-	if (!e->bytes || e->len != len || memcmp(e->bytes, bytes, len))
+	for (; count; count--) {
+		const struct ending *e = &f->ending[of_run + f->answered[of_run]++];
+
+		if (!e->bytes || e->len > len || memcmp(e->bytes, bytes, e->len))
+			abort();
+		bytes += e->len;
+		len -= e->len;
+		f->handed_on++;
+	}
+	if (len)
 		abort();
-	f->handed_on++;
 }
 
-static void on_lost(void *ctx, void *tag, enum coproc_code code, const char *why)
+static void on_lost(void *ctx, void *tag, enum coproc_code code, const char *why, unsigned count)
 {
-	(void)ctx, (void)tag, (void)code, (void)why;
+	(void)ctx, (void)tag, (void)code, (void)why, (void)count;
 }
 
-static void on_late(void *ctx)
+static void on_late(void *ctx, unsigned count)
 {
-	((struct fuzz *)ctx)->late++;
+	((struct fuzz *)ctx)->late += count;
+}
+
+/*
+ * Send the requests: one whose bit of @joins is set belongs to the run before it.
+ *
+ * @forget  the bits of runs, by their first, that are forgotten
+ *
+ * Returns the bits of all requests that were forgotten.
+ */
+static unsigned send_all(struct fuzz *f, struct flights *flights, unsigned requests, unsigned joins,
+			 unsigned forget)
+{
+	uint32_t place[REQUESTS_MAX];
+	unsigned first = 0, forgotten = 0;
+
+	for (unsigned i = 0; i < requests; i++) {
+		first = i && joins >> i & 1 ? first : i;
+		place[first] = flights_push_run(flights, &f->tags[first], 1);
+		forgotten |= (forget >> first & 1) << i;
+	}
+	for (unsigned i = 0; i < requests; i++)
+		if (forgotten >> i & 1 && !(i && joins >> i & 1))
+			flights_forget(flights, place[i]);
+	return forgotten;
 }
 
 /* The naive reading. Returns how many replies are whole, and where they end. */
@@ -81,22 +115,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct flights flights;
 	const char *bytes;
 
-	if (size < 5)
+	if (size < 7)
 		return 0;
 	requests = data[0] % (REQUESTS_MAX + 1);
 	max_reply = data[1] % 64 + 1U;
 	mask = data[2] | (unsigned)data[3] << 8;
 	piece = data[4];
-	bytes = (const char *)data + 5;
-	len = size - 5;
+	bytes = (const char *)data + 7;
+	len = size - 7;
 	if (flights_init(&flights, REQUESTS_MAX, &spec, max_reply))
 		abort();
-	for (unsigned i = 0; i < requests; i++) {
-		uint32_t place = flights_push(&flights, &f.tags[i], false);
-
-		if (mask >> i & 1)
-			flights_forget(&flights, place);
-	}
+	mask = send_all(&f, &flights, requests, data[5] | (unsigned)data[6] << 8, mask);
 	whole = read_naively(&f, bytes, len, requests, max_reply, &end);
 	while (at < len && verdict != FLIGHTS_SURPLUS && verdict != FLIGHTS_TOO_LONG) {
 		size_t n = piece % 13 + 1;
