@@ -5,20 +5,13 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-/* What the bufferevent may write in one turn; its default of 16 KiB costs turns. */
-#define WRITE_AT_ONCE (1 << 20)
-
 /* What of the staging area is kept while it is empty. */
 #define STAGED_KEEP (64 << 10)
-
-/* From so many bytes on the bufferevent is given the memory instead of a copy. */
-#define HAND_OVER_FROM (256 << 10)
 
 static struct bufferevent *bev_take(struct event_base *base, int fd)
 {
@@ -43,18 +36,48 @@ static void bev_close(struct bufferevent **bev)
 	fd_close(&fd);
 }
 
-static void out_event_cb(struct bufferevent *bev UNUSED, short what UNUSED, void *arg)
+static void out_hangup_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct stream_out *s = arg;
 
 	s->on_closed(s->ctx);
 }
 
-static void out_hangup_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+/* Wait until the pipe takes more, or no longer. */
+static void set_full(struct stream_out *s, bool full)
+{
+	if (full == s->full)
+		return;
+	s->full = full;
+	if (!full)
+		event_del(&s->writable);
+	else if (event_add(&s->writable, NULL))
+		s->full = false; /* the next flush tries again */
+}
+
+/* Write what the pipe takes. Returns false if the reader is gone. */
+static bool write_staged(struct stream_out *s)
+{
+	struct buf *b = &s->staged;
+	ssize_t n = write(bufferevent_getfd(s->bev), buf_bytes(b), b->len);
+
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		set_full(s, false);
+		return false;
+	}
+	if (n > 0)
+		buf_consume(b, (size_t)n);
+	set_full(s, b->len > 0);
+	buf_release(b, STAGED_KEEP);
+	return true;
+}
+
+static void out_writable_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct stream_out *s = arg;
 
-	s->on_closed(s->ctx);
+	if (!write_staged(s))
+		s->on_closed(s->ctx);
 }
 
 int stream_out_open(struct stream_out *s, struct event_base *base, int fd,
@@ -64,11 +87,11 @@ int stream_out_open(struct stream_out *s, struct event_base *base, int fd,
 	s->bev = bev_take(base, fd);
 	if (!s->bev)
 		return -ENOMEM;
-	bufferevent_setcb(s->bev, NULL, NULL, out_event_cb, s);
-	bufferevent_set_max_single_write(s->bev, WRITE_AT_ONCE);
-	/* A bufferevent with nothing to write does not notice that the reader has closed. */
+	bufferevent_disable(s->bev, EV_READ | EV_WRITE);
+	event_assign(&s->writable, base, fd, EV_WRITE | EV_PERSIST, out_writable_cb, s);
+	/* That the reader has closed is seen without anything to write. */
 	event_assign(&s->hangup, base, fd, EV_READ, out_hangup_cb, s);
-	if (bufferevent_enable(s->bev, EV_WRITE) || event_add(&s->hangup, NULL)) {
+	if (event_add(&s->hangup, NULL)) {
 		stream_out_close(s);
 		return -ENOMEM;
 	}
@@ -91,46 +114,11 @@ void stream_out_unstage(struct stream_out *s, size_t n)
 	s->staged.len -= n;
 }
 
-static void free_memory(const void *bytes UNUSED, size_t len UNUSED, void *mem)
-{
-	free(mem);
-}
-
-/* The bufferevent is to write what is staged: much of it without a copy. */
-static void hand_over(struct stream_out *s, struct evbuffer *out)
-{
-	struct buf *b = &s->staged;
-
-	if (b->len >= HAND_OVER_FROM &&
-	    !evbuffer_add_reference(out, buf_bytes(b), b->len, free_memory, b->mem))
-		*b = (struct buf){0};
-	else if (b->len && !bufferevent_write(s->bev, buf_bytes(b), b->len))
-		buf_consume(b, b->len);
-}
-
 void stream_out_flush(struct stream_out *s)
 {
-	struct buf *b = &s->staged;
-
-	if (!s->bev || !b->len)
-		return;
-	if (!evbuffer_get_length(bufferevent_get_output(s->bev))) {
-		ssize_t n = write(bufferevent_getfd(s->bev), buf_bytes(b), b->len);
-
-		if (n > 0)
-			buf_consume(b, (size_t)n);
-		else if (n < 0 && errno != EAGAIN && errno != EINTR)
-			return; /* the reader is gone: the hang-up event says so */
-	}
-	hand_over(s, bufferevent_get_output(s->bev));
-	buf_release(b, STAGED_KEEP);
-}
-
-size_t stream_out_pending(const struct stream_out *s)
-{
-	if (!s->bev)
-		return 0;
-	return s->staged.len + evbuffer_get_length(bufferevent_get_output(s->bev));
+	/* Of a reader that is gone the hang-up event tells. */
+	if (s->bev && s->staged.len && !s->full)
+		(void)write_staged(s);
 }
 
 void stream_out_close(struct stream_out *s)
@@ -138,6 +126,7 @@ void stream_out_close(struct stream_out *s)
 	if (!s->bev)
 		return;
 	event_del(&s->hangup);
+	event_del(&s->writable);
 	bev_close(&s->bev);
 	buf_finish(&s->staged);
 }
@@ -149,18 +138,7 @@ int stream_out_fd(const struct stream_out *s)
 
 void stream_out_save(const struct stream_out *s, struct pack *p)
 {
-	struct evbuffer *out = bufferevent_get_output(s->bev);
-	size_t len = evbuffer_get_length(out);
-	char *copy = malloc(len + 1);
-
-	/* A bufferevent keeps the front of its output frozen, against copying too. */
-	evbuffer_unfreeze(out, 1);
-	if (!copy || evbuffer_copyout(out, copy, len) != (ev_ssize_t)len)
-		p->failed = true;
-	else
-		pack_bytes(p, copy, len);
-	evbuffer_freeze(out, 1);
-	free(copy);
+	pack_bytes(p, NULL, 0); /* of an older format: what a bufferevent had */
 	pack_bytes(p, s->staged.len ? buf_bytes(&s->staged) : NULL, s->staged.len);
 }
 
