@@ -239,13 +239,28 @@ static int exec_in_path(char *const *argv, char **env)
 	}
 }
 
+/*
+ * A process group of its own, for kill(2), and no controlling terminal, where reading
+ * would stop it. No session of its own unless it takes that: the scheduler divides a
+ * processor among sessions (autogroup), and lets one wake the other for each line.
+ */
+static void child_detach(struct plan *p)
+{
+	int terminal = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (terminal < 0 && setpgid(0, 0) < 0)
+		child_fail(p, "setpgid", errno);
+	if (terminal >= 0 && setsid() < 0)
+		child_fail(p, "setsid", errno);
+	fd_close(&terminal);
+}
+
 static _Noreturn void child_run(struct plan *p, pid_t parent)
 {
 	const struct coproc_options *o = p->options;
 
 	/* The pipe ends are all above 2 (see above_stdio()), so no dup2() hits another. */
-	if (setsid() < 0)
-		child_fail(p, "setsid", errno);
+	child_detach(p);
 	if (dup2(p->in, 0) < 0 || dup2(p->out, 1) < 0 || dup2(p->err, 2) < 0)
 		child_fail(p, "dup2", errno);
 	if (p->report != 3 && dup3(p->report, 3, O_CLOEXEC) < 0)
@@ -367,9 +382,9 @@ static int await_exec(int fd, struct failure *f)
 /* The child's words are read from a buffer that is gone soon; these are not. */
 static const char *static_step(const char *step)
 {
-	static const char *const steps[] = {"setsid",    "dup2",      "dup3",
-					    "chdir",     "setgid",    "setuid",
-					    "setgroups", "setrlimit", "no-new-privileges"};
+	static const char *const steps[] = {"setpgid",   "setsid",           "dup2",   "dup3",
+					    "chdir",     "setgid",           "setuid", "setgroups",
+					    "setrlimit", "no-new-privileges"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
 		if (!strcmp(step, steps[i]))

@@ -8,8 +8,8 @@
 #include "macros.h"
 
 /*
- * Start the program of @options in a session and process group of its own,
- * with three pipes (stdout a raw pty where options->pty), all signals at their
+ * Start the program of @options in a process group of its own, without a controlling
+ * terminal, with three pipes (stdout a raw pty where options->pty), all signals at their
  * defaults, no descriptor above 2, and SIGKILL should its parent die.
  *
  * @child  set on success; the descriptors are the caller's

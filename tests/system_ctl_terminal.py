@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""coprocctl repl and top, on a pseudo-terminal; TAP.
+"""coprocctl repl and top, and the daemon itself, on a pseudo-terminal; TAP.
 
 environment: COPROCD, COPROCCTL, FAKE_COPROC
 """
+import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -164,6 +166,22 @@ def test_top_survives_the_daemon(directory: Path) -> None:
         d.start()
         terminal.expect_screen("ready, pid")
         terminal.type("q")
+        assert terminal.finish() == 0
+
+
+# ---- coprocd ----
+
+def test_a_daemon_on_a_terminal_keeps_it_from_its_process(directory: Path) -> None:
+    path = directory / "s"
+    argv = [os.environ["COPROCD"], "--listen", str(path), "--", os.environ["FAKE_COPROC"]]
+    with Terminal(argv) as terminal, socket.socket(socket.AF_UNIX) as client:
+        terminal.expect("ready after")
+        client.connect(str(path))
+        client.sendall(b"!id\n")
+        reply = client.recv(4096).decode()
+        assert "ctty=no" in reply, reply
+        terminal.type("\x03")  # to the daemon alone
+        terminal.expect("stopping")
         assert terminal.finish() == 0
 
 

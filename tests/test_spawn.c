@@ -179,13 +179,13 @@ static void test_spawn_hands_down_nothing_but_the_three_streams(void **state)
 	assert_string_equal(read_all(x, x->child.out), "0\n1\n2\n3\n");
 }
 
-static void test_spawn_runs_in_a_session_of_its_own_with_default_signals(void **state)
+static void test_spawn_runs_in_a_group_of_its_own_with_default_signals(void **state)
 {
 	struct fixture *x = *state;
 
 	signal(SIGPIPE, SIG_IGN);
 	assert_int_equal(sh(x, "grep -E 'SigBlk|SigIgn' /proc/self/status | cut -f2"), 0);
-	assert_int_equal(getsid(x->child.pid), x->child.pid);
+	assert_int_equal(getpgid(x->child.pid), x->child.pid);
 	assert_string_equal(read_all(x, x->child.out), "0000000000000000\n0000000000000000\n");
 }
 
@@ -236,7 +236,7 @@ int main(void)
 	    TEST(an_unknown_user_is_an_error_of_the_user),
 	    TEST(a_failure_leaves_no_descriptor_and_no_zombie),
 	    TEST(hands_down_nothing_but_the_three_streams),
-	    TEST(runs_in_a_session_of_its_own_with_default_signals),
+	    TEST(runs_in_a_group_of_its_own_with_default_signals),
 	    TEST(environment_is_added_to_or_started_from_empty),
 	    TEST(kill_reaches_the_whole_group),
 	    TEST(a_child_that_others_have_reaped_counts_as_ended),
