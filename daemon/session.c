@@ -144,6 +144,7 @@ static void read_in(struct session *s)
 
 	if (n > 0) {
 		session_note_sender(s);
+		memory_used(&s->hall->memory);
 		session_take_bytes(s, area, (size_t)n);
 	} else if (n == 0) {
 		s->eof = true;
@@ -211,6 +212,7 @@ int hall_init(struct hall *h, struct event_base *base, struct coproc *engine,
 	TAILQ_INIT(&h->crowded);
 	STAILQ_INIT(&h->spare);
 	denied_init(&h->denied, base);
+	memory_init(&h->memory, base);
 	event_assign(&h->flush, base, -1, 0, flush_cb, h);
 	h->area = malloc(AREA_SIZE);
 	return h->area ? 0 : -ENOMEM;
@@ -222,6 +224,7 @@ void hall_finish(struct hall *h)
 
 	h->on_closed = NULL;
 	denied_finish(&h->denied);
+	memory_finish(&h->memory);
 	while ((s = TAILQ_FIRST(&h->all)))
 		session_close(s);
 	while (!STAILQ_EMPTY(&h->spare))

@@ -15,6 +15,7 @@
 #include "denied.h"
 #include "log.h"
 #include "macros.h"
+#include "memory.h"
 #include "pack.h"
 
 #include <event2/event_struct.h>
@@ -45,6 +46,7 @@ struct hall {
 	unsigned count;
 	bool paused;               /* no more requests are taken */
 	struct denied_list denied; /* refused connections */
+	struct memory memory;
 	struct log_limit breaks;   /* sessions broken off */
 	uint64_t last_id;
 	uint64_t bytes_in, bytes_out;

@@ -214,6 +214,7 @@ void slot_end(struct slot *slot, const struct coproc_reply *reply)
 	bool is_plain = reply->code == COPROC_OK && !s->status_replies;
 
 	slot->pending -= reply->count;
+	memory_used(&s->hall->memory);
 	if (reply->count == 1 || (is_plain && slot == STAILQ_FIRST(&s->slots)))
 		give(slot, reply);
 	else

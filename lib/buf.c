@@ -9,6 +9,9 @@
 
 #define BUF_MIN 256
 
+/* Small buffers double; large ones grow by half. */
+#define LARGE (1 << 20)
+
 int buf_grow(struct buf *b, size_t n, char **out)
 {
 	if (b->cap - b->off - b->len < n && b->off > b->len) {
@@ -22,7 +25,7 @@ int buf_grow(struct buf *b, size_t n, char **out)
 		if (n > SIZE_MAX / 4 - used)
 			return -ENOMEM;
 		while (cap < used + n)
-			cap *= 2;
+			cap += cap < LARGE ? cap : cap / 2;
 		mem = realloc(b->mem, cap);
 		if (!mem)
 			return -ENOMEM;

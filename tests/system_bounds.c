@@ -353,6 +353,41 @@ static void test_p4_foreign_bytes_are_escaped_in_the_log(void **state)
 	rig_wait_log(r, "stderr: a\\x1b[31mb\\rc\\x7f");
 }
 
+/* Send a line of @mib megabytes and read it back. */
+static void ask_large(struct rig *r, struct client *c, size_t mib)
+{
+	size_t len = mib << 20;
+	char *line = malloc(len + 1);
+
+	assert_non_null(line);
+	memset(line, 'x', len);
+	line[len] = '\n';
+	say_bytes(r, c, line, len + 1);
+	free(line);
+	assert_int_equal(strlen(next_line(r, c)), len);
+}
+
+static void test_p4_memory_of_a_large_line_goes_back_when_it_is_done(void **state)
+{
+	struct rig *r = *state;
+	int64_t until;
+	struct client *c;
+	long before;
+
+	rig_start(r, "--max-request 32M --max-reply 32M --client-buffer 32M --window 2", "");
+	c = client_new(r);
+	ask(r, c, "warm", "warm");
+	before = proc_status(r->pid, "VmRSS");
+	for (int i = 0; i < 3; i++)
+		ask_large(r, c, 15);
+	until = rig_deadline(r);
+	if (!rig_memory_counts(r))
+		return;
+	assert_true(proc_status(r->pid, "VmHWM") > before + (15 << 10));
+	while (proc_status(r->pid, "VmRSS") > before + (2 << 10))
+		assert_true(rig_go_on(until));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -372,6 +407,7 @@ int main(void)
 	    RIG_TEST(test_p4_a_flood_on_stderr_is_cut_and_counted),
 	    RIG_TEST(test_p4_a_line_on_stderr_without_end_is_cut),
 	    RIG_TEST(test_p4_foreign_bytes_are_escaped_in_the_log),
+	    RIG_TEST(test_p4_memory_of_a_large_line_goes_back_when_it_is_done),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
