@@ -2,10 +2,12 @@
 #include "supervise.h"
 
 #include "fd.h"
+#include "log.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +20,7 @@
 #include <unistd.h>
 
 #if HAVE_LIBSYSTEMD
+#include <dlfcn.h>
 #include <systemd/sd-daemon.h>
 #endif
 
@@ -176,11 +179,60 @@ int drop_privileges(const char *user, uid_t uid, gid_t gid, bool change_user)
 
 #if HAVE_LIBSYSTEMD
 
+static struct {
+	bool tried;
+	typeof(sd_notify) *notify;
+	typeof(sd_listen_fds_with_names) *listen_fds;
+} systemd;
+
+/*
+ * Whether there is a supervisor to talk to, as @variable says, and the library for it: it
+ * brings six others and a megabyte of memory, so that it is loaded for those alone who
+ * need it.
+ */
+static bool load_systemd(const char *variable)
+{
+	void *library;
+
+	if (!getenv(variable))
+		return false;
+	if (!systemd.tried) {
+		systemd.tried = true;
+		library = dlopen("libsystemd.so.0", RTLD_NOW | RTLD_LOCAL);
+		systemd.notify = library ? dlsym(library, "sd_notify") : NULL;
+		systemd.listen_fds =
+		    systemd.notify ? dlsym(library, "sd_listen_fds_with_names") : NULL;
+		if (!systemd.listen_fds)
+			log_at(LOG_ERR, "%s is set, but libsystemd cannot be used: %s", variable,
+			       dlerror());
+	}
+	return systemd.listen_fds;
+}
+
+__attribute__((format(printf, 1, 2))) static void notify(const char *format, ...)
+{
+	va_list args;
+	char *text;
+	int n;
+
+	if (!load_systemd("NOTIFY_SOCKET"))
+		return;
+	va_start(args, format);
+	n = vasprintf(&text, format, args);
+	va_end(args);
+	if (n < 0)
+		return;
+	systemd.notify(0, text);
+	free(text);
+}
+
 int supervise_inherited_fd(const char *name)
 {
 	char **names = NULL;
-	int found = -ENOENT, n = sd_listen_fds_with_names(0, &names);
+	int found = -ENOENT, n = 0;
 
+	if (load_systemd("LISTEN_FDS"))
+		n = systemd.listen_fds(0, &names);
 	for (int i = 0; i < n; i++) {
 		if (found < 0 && !strcmp(names[i], name))
 			found = SD_LISTEN_FDS_START + i;
@@ -192,7 +244,7 @@ int supervise_inherited_fd(const char *name)
 
 void supervise_ready(const char *status)
 {
-	sd_notifyf(0, "READY=1\nSTATUS=%s", status);
+	notify("READY=1\nSTATUS=%s", status);
 }
 
 void supervise_reloading(void)
@@ -201,18 +253,18 @@ void supervise_reloading(void)
 
 	/* To the microsecond: systemd compares it with the moment of its own signal. */
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld",
-		   (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+	notify("RELOADING=1\nMONOTONIC_USEC=%lld",
+	       (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
 }
 
 void supervise_stopping(void)
 {
-	sd_notify(0, "STOPPING=1\nSTATUS=stopping");
+	notify("STOPPING=1\nSTATUS=stopping");
 }
 
 void supervise_status(const char *status)
 {
-	sd_notifyf(0, "STATUS=%s", status);
+	notify("STATUS=%s", status);
 }
 
 #else

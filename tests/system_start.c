@@ -242,25 +242,77 @@ static void test_of_two_starts_at_one_time_one_wins(void **state)
 	ask(r, client_new(r), "one daemon", "one daemon");
 }
 
+/* Whether a library of this name is in the daemon's memory. */
+static bool has_mapped(struct rig *r, const char *name)
+{
+	char path[40], *maps;
+	bool found;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)r->pid);
+	maps = rig_read(path);
+	found = strstr(maps, name) != NULL;
+	free(maps);
+	return found;
+}
+
+static void test_the_daemon_is_small_and_loads_no_library_that_it_does_not_need(void **state)
+{
+	struct rig *r = *state;
+	struct client *c;
+
+	unsetenv("NOTIFY_SOCKET");
+	rig_start(r, "", "");
+	c = client_new(r);
+	ask(r, c, "one", "one");
+	if (!rig_memory_counts(r))
+		return;
+	assert_false(has_mapped(r, "libsystemd"));
+	assert_false(has_mapped(r, "libgcrypt"));
+	assert_in_range(proc_status(r->pid, "VmRSS"), 1, 3072);
+}
+
+#if HAVE_LIBSYSTEMD
+static void test_a_supervisor_without_its_library_is_an_error_in_the_log(void **state)
+{
+	struct rig *r = *state;
+	struct client *c;
+
+	rig_write("libsystemd.so.0", "");
+	setenv("NOTIFY_SOCKET", "/nowhere", 1);
+	setenv("LD_LIBRARY_PATH", r->dir, 1);
+	rig_start(r, "", "");
+	unsetenv("LD_LIBRARY_PATH");
+	unsetenv("NOTIFY_SOCKET");
+	rig_wait_log(r, "NOTIFY_SOCKET is set, but libsystemd cannot be used: ");
+	c = client_new(r);
+	ask(r, c, "one", "one");
+	assert_int_equal(rig_count("log", "libsystemd cannot be used"), 1);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    RIG_TEST(test_a_wrong_command_line_exits_with_64),
-	    RIG_TEST(test_a_wrong_config_file_exits_with_78_and_names_the_line),
-	    RIG_TEST(test_help_and_version_exit_with_0),
-	    RIG_TEST(test_a_socket_that_cannot_be_made_exits_with_73),
-	    RIG_TEST(test_a_system_error_exits_with_71),
-	    RIG_TEST(test_a_process_that_cannot_start_exits_with_69_if_asked_to),
-	    RIG_TEST(test_daemonize_returns_0_when_the_process_is_ready),
-	    RIG_TEST(test_daemonize_of_a_missing_program_returns_69_and_the_reason),
-	    RIG_TEST(test_daemonize_reports_other_errors_with_their_codes),
-	    RIG_TEST(test_the_pid_file_of_a_running_daemon_is_respected),
-	    RIG_TEST(test_a_stale_pid_file_is_replaced),
-	    RIG_TEST(test_the_socket_of_a_live_daemon_is_not_stolen),
-	    RIG_TEST(test_the_socket_of_a_full_daemon_is_not_stolen),
-	    RIG_TEST(test_a_stale_socket_is_replaced),
-	    RIG_TEST(test_only_its_own_socket_is_removed_on_exit),
-	    RIG_TEST(test_of_two_starts_at_one_time_one_wins),
+		RIG_TEST(test_a_wrong_command_line_exits_with_64),
+		RIG_TEST(test_a_wrong_config_file_exits_with_78_and_names_the_line),
+		RIG_TEST(test_help_and_version_exit_with_0),
+		RIG_TEST(test_a_socket_that_cannot_be_made_exits_with_73),
+		RIG_TEST(test_a_system_error_exits_with_71),
+		RIG_TEST(test_a_process_that_cannot_start_exits_with_69_if_asked_to),
+		RIG_TEST(test_daemonize_returns_0_when_the_process_is_ready),
+		RIG_TEST(test_daemonize_of_a_missing_program_returns_69_and_the_reason),
+		RIG_TEST(test_daemonize_reports_other_errors_with_their_codes),
+		RIG_TEST(test_the_pid_file_of_a_running_daemon_is_respected),
+		RIG_TEST(test_a_stale_pid_file_is_replaced),
+		RIG_TEST(test_the_socket_of_a_live_daemon_is_not_stolen),
+		RIG_TEST(test_the_socket_of_a_full_daemon_is_not_stolen),
+		RIG_TEST(test_a_stale_socket_is_replaced),
+		RIG_TEST(test_only_its_own_socket_is_removed_on_exit),
+		RIG_TEST(test_of_two_starts_at_one_time_one_wins),
+		RIG_TEST(test_the_daemon_is_small_and_loads_no_library_that_it_does_not_need),
+#if HAVE_LIBSYSTEMD
+		RIG_TEST(test_a_supervisor_without_its_library_is_an_error_in_the_log),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
