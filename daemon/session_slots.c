@@ -96,6 +96,31 @@ static void emit_ending(struct session *s, const struct coproc_reply *reply)
 		emit(s, "\n", 1);
 }
 
+/* Put the replies of a run on their way: as they are, or each with its sign. */
+static void emit_run(struct session *s, const struct coproc_reply *reply)
+{
+	const char *line = reply->bytes, *end = line + reply->len;
+	char *at;
+
+	if (!s->status_replies || s->broken || s->out.len > unsent_limit(s)) {
+		emit(s, reply->bytes, reply->len); /* which breaks it off, if it must */
+		return;
+	}
+	if (buf_reserve(&s->out, reply->len + reply->count, &at)) {
+		session_break_off(s, "no memory for its reply");
+		return;
+	}
+	while (line < end) {
+		const char *next = (const char *)rawmemchr(line, '\n') + 1;
+
+		*at++ = '+';
+		at = mempcpy(at, line, (size_t)(next - line));
+		line = next;
+	}
+	buf_commit(&s->out, reply->len + reply->count);
+	session_mark_dirty(s);
+}
+
 /* Keep an ending until it is its turn. */
 static int keep_ending(struct slot *slot, const struct coproc_reply *reply)
 {
@@ -211,12 +236,14 @@ static void settle_first(struct session *s)
 void slot_end(struct slot *slot, const struct coproc_reply *reply)
 {
 	struct session *s = slot->session;
-	bool is_plain = reply->code == COPROC_OK && !s->status_replies;
+	bool is_first = slot == STAILQ_FIRST(&s->slots);
 
 	slot->pending -= reply->count;
 	memory_used(&s->hall->memory);
-	if (reply->count == 1 || (is_plain && slot == STAILQ_FIRST(&s->slots)))
+	if (reply->count == 1)
 		give(slot, reply);
+	else if (is_first && reply->code == COPROC_OK)
+		emit_run(s, reply);
 	else
 		give_all(slot, reply);
 	while ((slot = STAILQ_FIRST(&s->slots)) && slot->count > slot->pending)
