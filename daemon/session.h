@@ -47,7 +47,7 @@ struct hall {
 	bool paused;               /* no more requests are taken */
 	struct denied_list denied; /* refused connections */
 	struct memory memory;
-	struct log_limit breaks;   /* sessions broken off */
+	struct log_limit breaks; /* sessions broken off */
 	uint64_t last_id;
 	uint64_t bytes_in, bytes_out;
 	void (*on_closed)(void *ctx); /* a session has ended */
