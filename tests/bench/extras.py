@@ -12,13 +12,14 @@ from rounds import Spread, spread
 
 IDLE_CLIENTS = 10000
 BUSY_CLIENTS, BUSY_DEPTH = 1000, 8
+SETTLED_S = 1.5  # a second after the last request freed memory is looked for, once
 IDLE_S = 2.0
 TITLES = {
     "base_kib": "memory, after one request",
     "base_own_kib": "of it, its own (not of files)",
     "idle_bytes": f"for each of {IDLE_CLIENTS} idle clients",
     "busy_bytes": f"for each of {BUSY_CLIENTS} clients with {BUSY_DEPTH} requests of 1 KiB",
-    "idle_cpu": "CPU with the idle clients",
+    "idle_cpu": f"CPU with the idle clients, from {SETTLED_S} s after the last request on",
     "start_ms": "start to the first reply",
     "stop_ms": "SIGTERM to the end",
 }
@@ -66,6 +67,7 @@ def measure_idle(rig: Rig, subject: str, extras: Extras) -> None:
                 extras.faults.append(f"{subject}: {IDLE_CLIENTS} clients cannot connect")
                 return
             once(relay, subject, extras)  # behind all of the connections
+            time.sleep(SETTLED_S)
             used, begin = relay.cpu_s(), time.monotonic()
             time.sleep(IDLE_S)
             part = (relay.cpu_s() - used) / (time.monotonic() - begin)
