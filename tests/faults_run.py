@@ -13,6 +13,7 @@ from faults_list import FAULTS
 from faults_rig import Programs, Tally, state_of
 
 ENDINGS_S = 20.0
+DAMAGE_S = 5.0
 
 
 @dataclass
@@ -69,6 +70,13 @@ def check_end(cell: Cell) -> None:
     assert not left, f"processes {left} are left"
 
 
+def await_damage(cell: Cell) -> None:
+    """On a busy machine what is to be repaired may take longer to come."""
+    end = time.monotonic() + DAMAGE_S
+    while not cell.daemon.log_has(cell.fault.log, cell.struck_at) and time.monotonic() < end:
+        cell.crew.pump(0.05)
+
+
 def go(cell: Cell) -> None:
     fault, daemon = cell.fault, cell.daemon
     if cell.spec.moment != STARTING:
@@ -78,6 +86,8 @@ def go(cell: Cell) -> None:
     cell.ask_all(2)
     if fault.repair:
         cell.crew.pump(0.2 + (START_MS / 1000 if cell.spec.moment == STARTING else 0))
+        if cell.spec.moment not in fault.unseen:
+            await_damage(cell)
         fault.repair(cell)
     cell.crew.finish(ENDINGS_S)
     if cell.spec.moment not in fault.unseen:

@@ -20,11 +20,16 @@ static struct coproc_client *open_status(struct rig *r, int64_t timeout_ms)
 {
 	struct coproc_client_options options;
 	struct coproc_client *c = NULL;
+	int64_t until = rig_deadline(r);
+	int rc;
 
 	coproc_client_options_init(&options);
 	options.timeout_ms = timeout_ms * r->factor;
 	rig_wait_path(r, "st", true);
-	assert_int_equal(coproc_client_open("st", &options, &c), 0);
+	/* Between bind(2) and listen(2) the socket is there and refuses. */
+	while ((rc = coproc_client_open("st", &options, &c)) == -ECONNREFUSED)
+		assert_true(rig_go_on(until));
+	assert_int_equal(rc, 0);
 	return c;
 }
 
